@@ -1,0 +1,109 @@
+"""What a front can ask of the Assistant: immutable commands for `Assistant.send`, which never blocks.
+
+Every command is safe in every state; one that makes no sense now is answered with an announcement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """The user typed something. Interrupts a reply; goes to the engine with a fresh picture if the camera is on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMicrophone:
+    """Talk (True) or mute (False). Muting in the middle of a word ends the turn cleanly."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetCamera:
+    """Pictures on or off. Off means that the device is closed."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrivacy:
+    """One key for both: microphone and camera off (True), or both back on (False)."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PushToTalk:
+    """The push-to-talk key went down or up. Bypasses the voice detector; works while the microphone is off."""
+
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Esc: be silent and drop the rest of the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Ctrl+D: say what the camera sees now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAloud:
+    """Read the text in the picture aloud: in order, complete, no summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Play the last reply again, as it was spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """Forget the conversation (the history keeps it) and begin a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Start the engine again after it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseDevice:
+    """Use another device at once. `name` None: the system's default. For pictures: a source as the picker names it
+    ("camera:0", "screen:1", "file:/path", "none")."""
+
+    kind: Literal["microphone", "speaker", "pictures"]
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can be:
+    voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not valid
+    are refused with a problem that says why."""
+
+    changes: tuple[tuple[str, object], ...]
+
+
+Command = (
+    SendText
+    | SetMicrophone
+    | SetCamera
+    | SetPrivacy
+    | PushToTalk
+    | Stop
+    | Describe
+    | ReadAloud
+    | Repeat
+    | NewConversation
+    | Retry
+    | ChooseDevice
+    | ChangeSettings
+)
