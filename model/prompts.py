@@ -6,3 +6,7 @@ DEFAULT_INSTRUCTIONS = (
 )
 
 TRANSCRIBE_PROMPT = "Transcribe the audio into text."
+
+# Time-aligned text: between words the Thinker writes this special token, one per codec frame, so that text and speech
+# share one time axis. It is skipped when decoding. A vocabulary without it (the published one) is not time-aligned.
+HOLD_TOKEN = "<|hold|>"
