@@ -31,7 +31,9 @@ class AssistantInterface(Protocol):
         ...
 
     def start(self) -> None:
-        """Starts the owner thread, the devices and the engine; returns at once. Raises RuntimeError when started twice."""
+        """Starts the owner thread, the devices and the engine; returns at once.
+
+        Raises RuntimeError when started twice."""
         ...
 
     def stop(self, timeout_s: float = 3.0) -> None:

@@ -85,9 +85,9 @@ class ChooseDevice:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings:
-    """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can be:
-    voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not valid
-    are refused with a problem that says why."""
+    """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can
+    be: voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not
+    valid are refused with a problem that says why."""
 
     changes: tuple[tuple[str, object], ...]
 

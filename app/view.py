@@ -1,8 +1,8 @@
 """What a window (or any other front) shows: one immutable snapshot of everything, and announcements.
 
-The Assistant hands a fresh `View` to every subscriber whenever something in it changed, at most about 30 times a second,
-from its own thread; a Qt front passes it on with a queued signal. Comparing fields with `is`/`==` is cheap: unchanged
-parts are the same objects.
+The Assistant hands a fresh `View` to every subscriber whenever something in it changed, at most about 30 times a
+second, from its own thread; a Qt front passes it on with a queued signal. Comparing fields with `is`/`==` is cheap:
+unchanged parts are the same objects.
 """
 
 from __future__ import annotations
