@@ -86,7 +86,13 @@ def random_tensor(name: str, shape: Sequence[int], generator: torch.Generator) -
         fan_in = shape[0]  # transposed convolutions: [in, out, kernel]
     if "dwconv" in name:
         fan_in = shape[-1]
-    gain = 3.0 if name.endswith(("lm_head.weight", "codec_head.weight", "mlp.gate.weight")) else 1.0
+    gain = 0.5 if ".block.1.conv" in name else 1.0
+    if name.endswith(("lm_head.weight", "codec_head.weight", "mlp.gate.weight")):
+        gain = 3.0
+    elif name.endswith(".conv2.conv.weight"):  # residual branches of the decoder
+        gain = 0.4
+    elif tuple(shape)[::2] == (1, 7):  # the decoder's last convolution: keep samples inside -1..1
+        gain = 0.1
     return noise * (gain / max(fan_in, 1) ** 0.5)
 
 
