@@ -81,6 +81,7 @@ class VideoFileGrabber:
         self.repeat = repeat
         self.interval_s = 1 / 25
         self._capture: Any = None
+        self._has_shown = False
 
     @property
     def label(self) -> str:
@@ -97,9 +98,12 @@ class VideoFileGrabber:
             self.close()
             self.open()
             good, bgr = self._capture.read()
-        if not good:
-            return None
-        return from_bgr(bgr)
+        if not good and not self._has_shown:
+            raise SourceError(
+                SourceEventKind.MISSING, f"{self.path} has no picture in it.", "Choose another video file."
+            )
+        self._has_shown = good
+        return from_bgr(bgr) if good else None
 
     def close(self) -> None:
         if self._capture is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from video_io.frames import Rgb
+from video_io.frames import Rgb, SourceError, SourceEventKind
 
 
 def from_bgr(bgr: Any) -> Rgb:
-    """OpenCV's order of colours into ours."""
+    """OpenCV's order of colours into ours. Raises SourceError when a driver or file gives something else."""
     import cv2
 
-    rgb: Any = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        rgb: Any = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    except cv2.error as error:
+        raise SourceError(SourceEventKind.LOST, "It gave a picture in a form that cannot be read.") from error
     return rgb  # type: ignore[no-any-return]  # OpenCV's stubs say only "array of numbers"
 
 
@@ -27,5 +31,6 @@ def quiet_capture(source: int | str, backend: int | None = None) -> Any:
     """A cv2.VideoCapture, opened or not, that writes no warnings to stderr: a missing device is our message."""
     import cv2
 
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2.VideoCapture(source, cv2.CAP_ANY if backend is None else backend)
