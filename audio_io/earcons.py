@@ -1,0 +1,23 @@
+"""The short sounds that tell a state to people who do not look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from audio_io.blocks import SPEECH_RATE_HZ, Samples
+from audio_io.interfaces import Earcon
+from audio_io.wav_file import read_wav
+
+EARCONS: tuple[Earcon, ...] = get_args(Earcon)
+
+
+def default_folder() -> Path:
+    """assets/earcons beside this package, in a checkout and when installed alike."""
+    return Path(__file__).resolve().parents[1] / "assets" / "earcons"
+
+
+def load_earcons(folder: Path | None = None) -> dict[Earcon, Samples]:
+    """float32 [n] at 24 kHz by name. Raises WavFileError when one is missing."""
+    folder = folder or default_folder()
+    return {name: read_wav(folder / f"{name}.wav", SPEECH_RATE_HZ) for name in EARCONS}

@@ -1,0 +1,96 @@
+"""What the speaker plays, for the echo canceller: written in the speaker's callback, read by the microphone's thread."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from audio_io.blocks import BLOCK_SAMPLES, INSIDE_RATE_HZ, SILENT_BLOCK, Samples
+from audio_io.clocks import SampleClock
+from audio_io.resample import Resampler
+from audio_io.ring import SampleRing, StampRing
+
+RING_S: Final = 2.0
+HISTORY_SAMPLES: Final = 2 * INSIDE_RATE_HZ
+LEAD_S: Final = 0.04
+"""The reference runs ahead of the sound by this: devices' time stamps are off by so much, and a canceller can model
+a longer way from speaker to microphone but not a negative one."""
+SLIP_SAMPLES: Final = INSIDE_RATE_HZ * 15 // 1000
+"""The alignment is left alone while it is right within this, because every slip makes the canceller learn anew."""
+
+
+class Playback:
+    """One opened speaker stream, as the callback sees it."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.ring = SampleRing(round(RING_S * rate_hz))
+        self.stamps = StampRing()
+
+    def write(self, mono: Samples, at_s: float) -> None:
+        """Callback: float32 [n, 1], whose first sample leaves the speaker at `at_s` (`time.monotonic`)."""
+        position = self.ring.written
+        if self.ring.write(mono) == len(mono):
+            self.stamps.write(position, at_s)
+
+
+class EchoReference:
+    """Hands the microphone's thread the block that was audible when a microphone block was captured."""
+
+    def __init__(self) -> None:
+        self._playback: Playback | None = None
+        self._current: Playback | None = None
+        self.slips = 0
+        """Times the alignment was changed."""
+
+    def open(self, rate_hz: int) -> Playback:
+        """Speaker: begins a new stream."""
+        self._playback = playback = Playback(rate_hz)
+        return playback
+
+    def close(self) -> None:
+        self._playback = None
+
+    def block_for(self, captured_at_s: float | None) -> Samples:
+        """Microphone's thread: float32 [160] at 16 kHz; silence where nothing was played or the time is unknown."""
+        playback = self._playback
+        if playback is None:
+            self._current = None
+            return SILENT_BLOCK
+        if playback is not self._current:
+            self._current = playback
+            self._clock = SampleClock(playback.rate_hz)
+            self._resampler = Resampler(playback.rate_hz, INSIDE_RATE_HZ)
+            self._stamps_seen = 0
+            self._history: Samples = np.zeros(0, dtype=np.float32)
+            self._history_at = 0  # index at 16 kHz of the history's first sample
+            self._next: int | None = None
+        self._clock.add(playback.stamps.since(self._stamps_seen))
+        self._stamps_seen = max(self._stamps_seen, playback.stamps.written - 1)
+        new = self._resampler.push(playback.ring.read()[:, 0])
+        self._history = np.concatenate((self._history, new))
+        if captured_at_s is None or not self._clock.is_set:
+            return SILENT_BLOCK
+        wanted = round(
+            self._clock.position_at(captured_at_s + LEAD_S) * INSIDE_RATE_HZ / playback.rate_hz,
+        )
+        if self._next is None or abs(wanted - self._next) > SLIP_SAMPLES:
+            self.slips += self._next is not None
+            self._next = wanted
+        block = self._cut(self._next)
+        self._next += BLOCK_SAMPLES
+        surplus = len(self._history) - HISTORY_SAMPLES
+        if surplus > 0:
+            self._history = self._history[surplus:]
+            self._history_at += surplus
+        return block
+
+    def _cut(self, index: int) -> Samples:
+        """The history at [index, index + 160); zeros where it is not known (any more or yet)."""
+        block: Samples = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
+        first = max(index, self._history_at)
+        end = min(index + BLOCK_SAMPLES, self._history_at + len(self._history))
+        if end > first:
+            block[first - index : end - index] = self._history[first - self._history_at : end - self._history_at]
+        return block
