@@ -1,0 +1,46 @@
+"""Triton kernels against their plain twins: on the card where there is one, else under Triton's interpreter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.quant import kernels, packing
+from model.quant.fit import quantize
+from model.quant.packing import QuantSpec
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+STORAGES = [QuantSpec(b, g, s) for b, g in [(4, 32), (4, 64), (4, 128), (4, 0), (8, 32), (8, 0)] for s in (True, False)]
+
+
+@pytest.mark.parametrize("spec", STORAGES, ids=str)
+@pytest.mark.parametrize(("n_outputs", "n_inputs"), [(48, 128), (17, 200), (5, 37)])
+@pytest.mark.parametrize("n_tokens", [1, 3])
+def test_matvec_equals_its_twin(spec: QuantSpec, n_outputs: int, n_inputs: int, n_tokens: int) -> None:
+    torch.manual_seed(0)
+    weight = quantize(torch.randn(n_outputs, n_inputs), spec, method="nearest").to(DEVICE)
+    x, bias = torch.randn(n_tokens, n_inputs, device=DEVICE), torch.randn(n_outputs, device=DEVICE)
+    assert torch.allclose(kernels.matvec(x, weight), packing.linear(x, weight), atol=1e-4)
+    assert torch.allclose(kernels.matvec(x, weight, bias), packing.linear(x, weight, bias), atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", STORAGES, ids=str)
+@pytest.mark.parametrize(("width", "inner"), [(64, 96), (72, 21)])
+def test_expert_mlp_equals_its_twin(spec: QuantSpec, width: int, inner: int) -> None:
+    torch.manual_seed(0)
+    n_experts, n_chosen, n_tokens = 5, 3, 2
+    gate_up = quantize(torch.randn(n_experts, 2 * inner, width) * 0.2, spec, method="nearest").to(DEVICE)
+    down = quantize(torch.randn(n_experts, width, inner) * 0.2, spec, method="nearest").to(DEVICE)
+    x = torch.randn(n_tokens, width, device=DEVICE)
+    experts = torch.stack([torch.randperm(n_experts)[:n_chosen] for _ in range(n_tokens)]).to(DEVICE)
+    gates = torch.rand(n_tokens, n_chosen, device=DEVICE)
+    ours = kernels.expert_mlp(x, experts, gates, gate_up, down)
+    assert torch.allclose(ours, packing.expert_mlp(x, experts, gates, gate_up, down), atol=1e-4)
+
+
+def test_half_precision_input() -> None:
+    weight = quantize(torch.randn(32, 256, generator=torch.Generator().manual_seed(0)), QuantSpec()).to(DEVICE)
+    x = torch.randn(1, 256, device=DEVICE).half()
+    ours = kernels.matvec(x, weight)
+    assert ours.dtype == torch.float16
+    assert torch.allclose(ours.float(), packing.linear(x.float(), weight), rtol=2e-3, atol=2e-2)
