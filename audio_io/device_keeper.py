@@ -13,10 +13,11 @@ from audio_io.errors import PortAudioMissingError, SoundError
 from audio_io.events import DeviceBack, DeviceEvent, DeviceKind, DeviceLost, DeviceMissing, DeviceOpened
 from audio_io.host import OpenStream, SoundHost
 
-FIRST_SOUND_LIMIT_S = 6.0
-"""A stream that has never called back by then is lost (a sound server needs 0.5 to 1.8 s, Bluetooth some more)."""
+SETTLE_S = 6.0
+"""A new stream may be silent for so long: a sound server fills its buffer with the first callbacks and then needs 0.5
+to 1.8 s before the next, Bluetooth some more."""
 STALL_LIMIT_S = 1.0
-"""A stream that called back before and then stayed silent for so long is lost."""
+"""A stream older than that is lost after so long without a callback."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.25, 5.0
 """Waits between attempts to open: doubled from the first to the longest."""
 
@@ -64,7 +65,9 @@ class DeviceKeeper:
             self._progress, self._progress_at_s = progress, now_s
             if not self._announced:
                 self._announce()
-        elif self._ended or now_s - self._progress_at_s > (STALL_LIMIT_S if self._announced else FIRST_SOUND_LIMIT_S):
+        elif self._ended or now_s - self._progress_at_s > (
+            STALL_LIMIT_S if self._announced and self._progress_at_s - self._opened_at_s > SETTLE_S else SETTLE_S
+        ):
             self._lose(now_s)
         if self.stream is not None and self._host.restart_wanted and may_close:
             self.close()
@@ -107,6 +110,7 @@ class DeviceKeeper:
             self._look_for_change()
             return
         self.stream = stream
+        self._opened_at_s = now_s
         self._announced = False
         self._progress, self._progress_at_s = progress, now_s
 

@@ -58,7 +58,11 @@ class Player:
         self._stream: SpeakerStream | None = None
         self._stretch = Stretch()
         self._resampler = Resampler(SPEECH_RATE_HZ, SPEECH_RATE_HZ)
-        self._feeding: str | None = None
+        self._feeding: str | None = None  # the reply that the two above convert
+        self._origin = 0  # position in that reply at which they began
+        self._starved = False
+        self._seen_stream: SpeakerStream | None = None
+        self._dry_seen = self._dry_samples_seen = 0
         self._paused = False
         self._volume = 1.0
         self._speech_rate = 1.0
@@ -104,6 +108,7 @@ class Player:
                 self._stream.paused = False
             self._paused = False
             self._feeding = None
+            self._starved = False
             return self._queue.flush()
 
     def pause(self) -> None:
@@ -238,19 +243,19 @@ class Player:
         return events
 
     def _count_gaps(self, stream: SpeakerStream, events: list[PlayerEvent]) -> None:
-        new = stream.dry_count - self._gaps_seen(stream)
-        if new <= 0:
-            return
-        self.underruns += new
-        if self._queue.replies:
-            self._queue.replies[0].underruns += new
-        self._seen = (stream, stream.dry_count, stream.dry_samples)
-        events.append(SoundGap("speaker", 0.0, self.underruns))
-
-    _seen: tuple[SpeakerStream, int, int] | None = None
-
-    def _gaps_seen(self, stream: SpeakerStream) -> int:
-        return self._seen[1] if self._seen is not None and self._seen[0] is stream else 0
+        if self._seen_stream is not stream:
+            self._seen_stream, self._dry_seen, self._dry_samples_seen = stream, 0, 0
+        new = stream.dry_count - self._dry_seen
+        if new > 0:
+            self._dry_seen = stream.dry_count
+            self.underruns += new
+            self._starved = True
+            if self._queue.replies:
+                self._queue.replies[0].underruns += new
+        lost = stream.dry_samples - self._dry_samples_seen
+        if lost > 0 and not stream.is_dry:  # the gap is over: now its length is known
+            self._dry_samples_seen = stream.dry_samples
+            events.append(SoundGap("speaker", 1000 * lost / stream.rate_hz, self.underruns))
 
     def _write_ahead(self, stream: SpeakerStream) -> None:
         ahead = round(AHEAD_S * stream.rate_hz)
@@ -259,6 +264,9 @@ class Player:
                 continue
             if self._feeding != reply.reply_id and not self._begin(reply, stream):
                 break
+            if self._starved and not reply.finished and reply.queued - reply.fed < RESTART_S * SPEECH_RATE_HZ:
+                break
+            self._starved = False
             while len(stream.speech) < ahead and not reply.tail_written:
                 samples = reply.take(SLICE)
                 last = reply.finished and reply.fed == reply.queued
@@ -278,8 +286,7 @@ class Player:
 
     def _begin(self, reply: Reply, stream: SpeakerStream) -> bool:
         """Starts to convert a reply as soon as enough of it is there."""
-        enough = START_S if reply.underruns == 0 else RESTART_S
-        if not reply.finished and reply.queued - reply.fed < enough * SPEECH_RATE_HZ:
+        if not reply.finished and reply.queued - reply.fed < START_S * SPEECH_RATE_HZ:
             return False
         self._feeding = reply.reply_id
         self._stretch = Stretch(self._speech_rate)
@@ -287,5 +294,3 @@ class Player:
         self._origin = reply.fed
         reply.mark(stream.speech.written, reply.fed)
         return True
-
-    _origin = 0

@@ -1,4 +1,4 @@
-"""What the speaker plays, for the echo canceller: written in the speaker's callback, read by the microphone's thread."""
+"""What the speaker plays, for the echo canceller: the speaker's callback writes, the microphone's thread reads."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class SpeakerStream:
         self.dry_count = 0
         """Times the speech ring ran empty while `expecting`."""
         self.dry_samples = 0
+        self.is_dry = False
         self.expecting = False
         """Set by the worker while a reply is under way whose end has not been written."""
         self.paused = False
@@ -45,7 +46,6 @@ class SpeakerStream:
         self._extra: Samples = np.zeros((MOST_SAMPLES, 1), dtype=np.float32)
         self._flushes_done = 0
         self._silent = True
-        self._dry = False
 
     def flush(self) -> None:
         """Worker: everything written so far is thrown away, after a short fade."""
@@ -87,9 +87,9 @@ class SpeakerStream:
             mix[:n_fade] *= self._fade_in[:n_fade]
         dry = k < len(mix) and self.expecting
         if dry:
-            self.dry_count += not self._dry
+            self.dry_count += not self.is_dry
             self.dry_samples += len(mix) - k
-        self._dry = dry
+        self.is_dry = dry
         self._silent = k < len(mix)
 
     def _stop_speech(self, mix: Samples, end: int) -> None:
@@ -101,7 +101,7 @@ class SpeakerStream:
             mix[:k] *= self._fade_out[:k]
         mix[k:] = 0
         self._silent = True
-        self._dry = False
+        self.is_dry = False
 
     def left_speaker(self, now_s: float) -> int:
         """Worker: position in `speech` up to which the sound has left the speaker by `now_s`."""

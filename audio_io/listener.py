@@ -1,0 +1,114 @@
+"""Joins a source of blocks, the echo canceller and the segmenter, in the source's own thread."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from audio_io.blocks import BLOCK_SAMPLES, Block, BlockSource, Samples, seconds_to_blocks
+from audio_io.echo import EchoCanceller
+from audio_io.events import DeviceLost, ListenerEvent, MicrophoneLevel, PartFailed, SourceEvent, SpeechEvent
+from audio_io.reference import EchoReference
+from audio_io.segmenter import Segmenter
+
+LEVEL_BLOCKS = seconds_to_blocks(0.1)
+SILENCE_DBFS = -100.0
+
+
+class Listener:
+    """`emit` is called from the source's thread, and from the caller's for the commands; it must only hand on.
+
+    Without `reference` there is no echo to cancel (headphones, WAV files) and the canceller only suppresses noise;
+    without `canceller` the sound is not touched.
+    """
+
+    def __init__(
+        self,
+        source: BlockSource,
+        emit: Callable[[ListenerEvent], None],
+        segmenter: Segmenter | None = None,
+        canceller: EchoCanceller | None = None,
+        reference: EchoReference | None = None,
+    ) -> None:
+        self._source = source
+        self._emit = emit
+        self._segmenter = segmenter or Segmenter()
+        self._canceller = canceller
+        self._reference = reference
+        self._lock = threading.Lock()  # the segmenter's; commands and blocks come from different threads
+        self._level_blocks = 0
+        self._level_sum = 0.0
+        self._level_peak = 0.0
+
+    def start(self) -> None:
+        self._source.start(self._on_block, self._on_event)
+
+    def stop(self) -> None:
+        """Ends the source. May be called twice; nothing is emitted afterwards."""
+        self._source.stop()
+
+    def busy(self) -> bool:
+        """True while an utterance is going on."""
+        return self._segmenter.in_speech
+
+    @property
+    def muted(self) -> bool:
+        return self._segmenter.muted
+
+    def mute(self) -> None:
+        with self._lock:
+            self._send(self._segmenter.mute())
+
+    def unmute(self) -> None:
+        with self._lock:
+            self._segmenter.unmute()
+
+    def force_start(self) -> None:
+        """Push-to-talk pressed."""
+        with self._lock:
+            self._send(self._segmenter.force_start())
+
+    def force_end(self) -> None:
+        """Push-to-talk released."""
+        with self._lock:
+            self._send(self._segmenter.force_end())
+
+    def _send(self, events: list[SpeechEvent]) -> None:
+        for event in events:
+            self._emit(event)
+
+    def _on_block(self, block: Block) -> None:
+        samples = block.samples
+        if self._canceller is not None:
+            far: Samples = (
+                np.zeros(BLOCK_SAMPLES, np.float32)
+                if self._reference is None
+                else self._reference.block_for(block.captured_at_s)
+            )
+            samples = self._canceller.process(samples, far)
+        with self._lock:
+            self._send(self._segmenter.feed(samples))
+        self._measure(samples)
+
+    def _measure(self, samples: Samples) -> None:
+        self._level_sum += float(np.dot(samples, samples))
+        self._level_peak = max(self._level_peak, float(np.abs(samples).max()))
+        self._level_blocks += 1
+        if self._level_blocks == LEVEL_BLOCKS:
+            mean = self._level_sum / (LEVEL_BLOCKS * BLOCK_SAMPLES)
+            self._emit(MicrophoneLevel(_db(mean) / 2, _db(self._level_peak), self._segmenter.muted))
+            self._level_blocks, self._level_sum, self._level_peak = 0, 0.0, 0.0
+
+    def _on_event(self, event: SourceEvent) -> None:
+        if isinstance(event, DeviceLost | PartFailed):
+            with self._lock:
+                self._send(self._segmenter.cut("device lost"))
+        self._emit(event)
+
+
+def _db(ratio: float) -> float:
+    """Of an amplitude; half of it for a power."""
+    return max(SILENCE_DBFS, 20 * math.log10(max(ratio, 1e-10)))
