@@ -1,0 +1,437 @@
+"""One client's conversation: client events in, work on the model, server events out.
+
+Lives on the model thread, which calls `handle` for everything that the client has sent and then `work` for one piece of
+work at a time (a step of the reply, a piece of sound to prefill), so that a cancellation waits for one step at most.
+While a reply is being made the model takes nothing else: what arrives is kept in the open turn and prefilled after it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from itertools import count
+
+from model.realtime import config as configs
+from model.realtime.client_events import (
+    ClientEvent,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    InputImageBufferAppend,
+    Part,
+    ResponseCancel,
+    ResponseConfig,
+    ResponseCreate,
+    SessionUpdate,
+    WireError,
+    decode_base64,
+)
+from model.realtime.config import Abilities
+from model.realtime.contract import Flash, Samples, SpeakingSession, VoiceDetectorFactory
+from model.realtime.items import check_id, decode_pcm16, read_item
+from model.realtime.pictures import decode_picture
+from model.realtime.records import Record, Records
+from model.realtime.reply import LiveReply, Reason, from_pcm16
+from model.realtime.server_events import (
+    ConversationItemAdded,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    ErrorEvent,
+    EventError,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptionError,
+)
+from model.realtime.transcripts import QUIET_S, Transcripts
+from model.realtime.turn import MAX_BUFFER_S, OpenTurn, TurnInput
+from model.realtime.vad import SpeechBegins, SpeechContinues, TurnFinder
+
+log = logging.getLogger(__name__)
+
+MIN_COMMIT_MS = 100
+"""GA's least sound in a commit."""
+
+TRUNCATE_SLACK_MS = 80
+"""A client that rounds up may name a little more than was spoken: one codec frame."""
+
+
+class LiveSession:
+    """Protocol state of one client. Owned by the model thread."""
+
+    def __init__(
+        self,
+        flash: Flash,
+        abilities: Abilities,
+        send: Callable[[ServerEvent], None],
+        drop_speech: Callable[[str], None],
+        make_detector: VoiceDetectorFactory | None,
+        now_s: Callable[[], float],
+        session_id: str,
+    ) -> None:
+        self.config = configs.initial(abilities)
+        self.records = Records()
+        self.turn = OpenTurn()
+        self.last_reply: LiveReply | None = None
+        """The newest reply, running or finished; the only one that can be cut."""
+        self.send = send
+        self._flash = flash
+        self._abilities = abilities
+        self._drop_speech = drop_speech
+        self._make_detector = make_detector
+        self._now_s = now_s
+        self._session_id = session_id
+        self._numbers = count(1)
+        self._turns: TurnFinder | None = None
+        self._vad_start_ms = 0
+        self._renew_session = False
+        self.transcripts = Transcripts(send)
+        self.session: SpeakingSession = flash.session(instructions=self.config.instructions, voice=self.config.voice)
+        self._new_turn_finder()
+        send(SessionCreated(configs.to_wire(self.config, session_id, abilities)))
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def handle(self, event: ClientEvent | WireError) -> None:
+        """Serves one client event; a mistake in it becomes an `error` event."""
+        if isinstance(event, WireError):
+            self.complain(event, event.event_id)
+            return
+        try:
+            self._dispatch(event)
+        except WireError as mistake:
+            self.complain(mistake, event.event_id)
+
+    def complain(self, mistake: WireError, event_id: str | None, kind: str = "invalid_request_error") -> None:
+        self.send(ErrorEvent(EventError(str(mistake), kind, mistake.code, mistake.param, event_id)))
+
+    def _dispatch(self, event: ClientEvent) -> None:
+        match event:
+            case InputAudioBufferAppend():
+                self._append(event)
+            case InputImageBufferAppend():
+                self._append_image(event)
+            case InputAudioBufferCommit():
+                self._commit()
+            case InputAudioBufferClear():
+                self._clear()
+            case SessionUpdate():
+                self._update(event)
+            case ConversationItemCreate():
+                self._create_item(event)
+            case ConversationItemTruncate():
+                self._truncate(event)
+            case ConversationItemDelete():
+                self._delete(event.item_id)
+            case ConversationItemRetrieve():
+                self.send(ConversationItemRetrieved(self._record(event.item_id).wire()))
+            case ResponseCreate():
+                self._create_response(event.response or ResponseConfig())
+            case ResponseCancel():
+                self._cancel_asked(event.response_id)
+
+    # --- the input buffer --------------------------------------------------------------------------------------------
+
+    def _buffer(self) -> TurnInput:
+        """The open input; a new one when there is none."""
+        if self.turn.buffer is None:
+            self.turn.inputs.append(TurnInput(self._new_id("item")))
+        assert self.turn.buffer is not None
+        return self.turn.buffer
+
+    def _append(self, event: InputAudioBufferAppend) -> None:
+        pcm = from_pcm16(decode_pcm16(event.audio, "audio"))
+        if not len(pcm):
+            return
+        if self._turns is None:
+            self._buffer().hear(pcm, self.config.input_rate_hz)
+        else:
+            self._find_turns(self._turns, pcm)
+
+    def _find_turns(self, turns: TurnFinder, pcm: Samples) -> None:
+        detection = self.config.turn_detection
+        assert detection is not None
+        for found in turns.push(pcm):
+            if isinstance(found, SpeechBegins):
+                if detection.interrupt_response and self.active_reply is not None:
+                    self._cancel(self.active_reply, "turn_detected")
+                self._vad_start_ms = found.at_ms
+                self._buffer().hear(found.pcm, self.config.input_rate_hz)
+                self.send(SpeechStarted(found.at_ms, self._buffer().item_id))
+            elif isinstance(found, SpeechContinues):
+                self._buffer().hear(found.pcm, self.config.input_rate_hz)
+            else:
+                self.send(SpeechStopped(found.at_ms, self._buffer().item_id))
+                self._commit()
+                if detection.create_response and self.active_reply is None:
+                    self._create_response(ResponseConfig())
+
+    def _append_image(self, event: InputImageBufferAppend) -> None:
+        data = decode_base64(event.image, "image")
+        decode_picture(data, "image")
+        if self._turns is not None:
+            self._append_image_between_turns(self._turns, data)
+            return
+        buffer = self._buffer()
+        at_s = buffer.sound_s if event.at_ms is None else event.at_ms / 1000
+        if not 0 <= at_s <= MAX_BUFFER_S:
+            raise WireError(
+                "invalid_value", f"at_ms: expected 0 to {MAX_BUFFER_S * 1000:.0f}, got {event.at_ms}.", "at_ms"
+            )
+        buffer.see(data, at_s)
+
+    def _append_image_between_turns(self, turns: TurnFinder, data: bytes) -> None:
+        """With turn detection a picture belongs to the sound that it came with; before speech the newest one waits."""
+        if turns.speaking:
+            self._buffer().see(data, max(0.0, (turns.now_ms - self._vad_start_ms) / 1000))
+            return
+        self.turn.take_back_buffer(self.session)
+        buffer = self._buffer()
+        buffer.drop_pictures()
+        buffer.see(data, 0.0)
+
+    def _commit(self) -> None:
+        buffer = self.turn.buffer
+        sound_ms = round(buffer.sound_s * 1000) if buffer is not None else 0
+        if buffer is None or (sound_ms < MIN_COMMIT_MS and not (sound_ms == 0 and buffer.n_pictures)):
+            raise WireError(
+                "input_audio_buffer_commit_empty",
+                f"Nothing to commit: the buffer holds {sound_ms} ms of sound, {MIN_COMMIT_MS} ms are needed.",
+            )
+        sound = (Part("input_audio"),) if buffer.sound_s else ()
+        record = Record(buffer.item_id, "user", sound + (Part("input_image"),) * buffer.n_pictures)
+        record.handles = buffer.handles
+        self.turn.close(buffer)
+        previous = self.records.add(record)
+        self.send(InputAudioBufferCommitted(record.id, previous))
+        self._announce(record, previous)
+        if buffer.sound_s and self.config.transcription is not None:
+            self.transcripts.want(record.id, buffer.sound_s)
+
+    def _clear(self) -> None:
+        self.turn.take_back_buffer(self.session)
+        if self.turn.buffer is not None:
+            self.turn.inputs.pop()
+        self._new_turn_finder()
+        self.send(InputAudioBufferCleared())
+
+    def _new_turn_finder(self) -> None:
+        self._turns = None
+        if self.config.turn_detection is not None and self._make_detector is not None:
+            rate_hz = self.config.input_rate_hz
+            self._turns = TurnFinder(self.config.turn_detection, self._make_detector(rate_hz), rate_hz)
+
+    # --- configuration and items -------------------------------------------------------------------------------------
+
+    def _update(self, event: SessionUpdate) -> None:
+        before = self.config
+        self.config = configs.merge(before, event.session, self._abilities)
+        if (before.turn_detection, before.input_rate_hz) != (self.config.turn_detection, self.config.input_rate_hz):
+            self._new_turn_finder()
+        self._renew_session = self._renew_session or (before.instructions, before.voice) != (
+            self.config.instructions,
+            self.config.voice,
+        )
+        self.send(SessionUpdated(configs.to_wire(self.config, self._session_id, self._abilities)))
+
+    def _create_item(self, event: ConversationItemCreate) -> None:
+        item_id = self._new_id("item") if event.item.id is None else check_id(event.item.id)
+        if item_id in self.records:
+            raise WireError("item_already_exists", f"item.id: {item_id!r} is in the conversation already.", "item.id")
+        previous_id = event.previous_item_id
+        if previous_id not in (None, self.records.last_id) and not (previous_id == "root" and not len(self.records)):
+            raise WireError(
+                "invalid_value",
+                f"previous_item_id: items can be added at the end only (after {self.records.last_id!r}).",
+                "previous_item_id",
+            )
+        record, entry = read_item(event.item, item_id, self.config.input_rate_hz)
+        record.handles = entry.handles
+        self.turn.take_back_buffer(self.session)
+        self.turn.close(entry)
+        self._announce(record, self.records.add(record))
+        if entry.sound_s and self.config.transcription is not None:
+            self.transcripts.want(record.id, entry.sound_s)
+
+    def _announce(self, record: Record, previous_id: str | None) -> None:
+        self.send(ConversationItemAdded(record.wire(), previous_id))
+        self.send(ConversationItemDone(record.wire(), previous_id))
+
+    def _record(self, item_id: str) -> Record:
+        record = self.records.get(item_id)
+        if record is None:
+            raise WireError("item_not_found", f"item_id: no item {item_id[:64]!r} in the conversation.", "item_id")
+        return record
+
+    def _delete(self, item_id: str) -> None:
+        record = self._record(item_id)
+        waiting = next((part for part in self.turn.inputs if part.item_id == item_id), None)
+        if self.last_reply is not None and self.last_reply.item_id == item_id:
+            self._take_back_reply(self.last_reply)
+        elif waiting is not None:
+            self.turn.take_back(self.session)
+            self.turn.inputs.remove(waiting)
+        elif record.handles:
+            if self.active_reply is not None:
+                raise WireError("response_active", "An older item cannot be deleted while a response is being made.")
+            for handle in reversed(record.handles):
+                self.session.forget(handle)
+            if self.last_reply is not None:
+                self.last_reply.answered = [part for part in self.last_reply.answered if part.item_id != item_id]
+        self.transcripts.forget(item_id)
+        self.records.remove(item_id)
+        self.send(ConversationItemDeleted(item_id))
+
+    # --- responses ---------------------------------------------------------------------------------------------------
+
+    @property
+    def active_reply(self) -> LiveReply | None:
+        """The response between `response.created` and `response.done`."""
+        return self.last_reply if self.last_reply is not None and not self.last_reply.done else None
+
+    def _create_response(self, asked: ResponseConfig) -> None:
+        if self.active_reply is not None:
+            raise WireError(
+                "conversation_already_has_active_response",
+                f"Response {self.active_reply.response_id} is being made; cancel it or wait for its response.done.",
+            )
+        request = configs.response_request(asked, self.config)
+        reply = LiveReply(self._new_id("resp"), self._new_id("item"), request, self.records, self.send)
+        if self.last_reply is not None:
+            self.last_reply.previous = None
+        reply.previous = self.last_reply
+        self.last_reply = reply
+
+    def _cancel_asked(self, response_id: str | None) -> None:
+        reply = self.active_reply
+        if reply is None or response_id not in (None, reply.response_id):
+            raise WireError("response_cancel_not_active", "There is no such response to cancel.", "response_id")
+        self._cancel(reply, "client_cancelled")
+
+    def _cancel(self, reply: LiveReply, reason: Reason) -> None:
+        """Ends a running response; one that had not said anything leaves no trace."""
+        self._drop_speech(reply.response_id)
+        generator, reply.generator = reply.generator, None
+        if generator is not None:
+            generator.close()
+        reply.finish("cancelled", reason)
+        if reply.record is None:
+            if generator is not None:
+                self.session.interrupt(heard_ms=0)
+            self._reopen(reply)
+
+    def _truncate(self, event: ConversationItemTruncate) -> None:
+        record = self._record(event.item_id)
+        reply = self.last_reply
+        if record.role != "assistant" or reply is None or reply.item_id != record.id:
+            raise WireError("invalid_value", "Only the newest reply can be truncated.", "item_id")
+        if not reply.request.speech or event.content_index != 0:
+            raise WireError("invalid_value", "The reply has no speech there to truncate.", "content_index")
+        if not 0 <= event.audio_end_ms <= reply.audio_ms + TRUNCATE_SLACK_MS:
+            raise WireError(
+                "invalid_value",
+                f"audio_end_ms: expected 0 to {reply.audio_ms} (what was spoken), got {event.audio_end_ms}.",
+                "audio_end_ms",
+            )
+        if event.audio_end_ms == 0:
+            self._take_back_reply(reply)
+            text = ""
+        elif reply.done and reply.completed and event.audio_end_ms >= reply.audio_ms:
+            text = reply.text
+        else:
+            if not reply.done:
+                self._cancel(reply, "client_cancelled")
+            self.turn.take_back(self.session)
+            heard = self.session.interrupt(heard_ms=event.audio_end_ms)
+            text = heard if isinstance(heard, str) else reply.heard_text(event.audio_end_ms)
+            reply.cut(text)
+        self.send(ConversationItemTruncated(record.id, event.audio_end_ms, transcript=text))
+
+    def _take_back_reply(self, reply: LiveReply) -> None:
+        """As if the reply had never been: the user's turn is open again."""
+        if not reply.done:
+            self._cancel(reply, "client_cancelled")
+        if reply is self.last_reply:
+            self.turn.take_back(self.session)
+            self.session.interrupt(heard_ms=0)
+            reply.cut("")
+            self._reopen(reply)
+
+    def _reopen(self, reply: LiveReply) -> None:
+        self.turn.inputs[:0] = reply.answered
+        self.last_reply = reply.previous
+
+    # --- work --------------------------------------------------------------------------------------------------------
+
+    def work(self, may_speak: bool, quiet_s: float) -> bool:
+        """Does one piece of work; False: there is nothing to do now.
+
+        `may_speak`: the client takes what is sent. `quiet_s`: since it last sent something.
+        """
+        reply = self.active_reply
+        if reply is not None and reply.generator is not None:
+            if may_speak:
+                self._step(reply)
+            return may_speak
+        if self._renew_session:
+            self._renew()
+            return True
+        if reply is not None and self.turn.ready:
+            self._start(reply)
+            return True
+        if self.turn.feed(self.session):
+            return True
+        if self.transcripts.wanted and quiet_s >= QUIET_S and self.turn.buffer is None:
+            self.transcripts.run(self.session)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Frees the reply and the session."""
+        if self.last_reply is not None and self.last_reply.generator is not None:
+            self.last_reply.generator.close()
+            self.last_reply.generator = None
+
+    def _start(self, reply: LiveReply) -> None:
+        self.turn.take_back_buffer(self.session)
+        buffer = self.turn.buffer
+        reply.answered = [part for part in self.turn.inputs if part is not buffer]
+        self.turn.inputs = [] if buffer is None else [buffer]
+        request = reply.request
+        if request.max_tokens is None:
+            reply.generator = self.session.reply(speech=request.speech)
+        else:
+            reply.generator = self.session.reply(max_tokens=request.max_tokens, speech=request.speech)
+
+    def _step(self, reply: LiveReply) -> None:
+        assert reply.generator is not None
+        if not reply.advance():
+            reply.generator = None
+
+    def _renew(self) -> None:
+        """A session with other instructions or another voice, holding the same conversation as text."""
+        self._renew_session = False
+        self.session = self._flash.session(instructions=self.config.instructions, voice=self.config.voice)
+
+    def model_failed(self, error: Exception) -> None:
+        """The model could not do what was asked; the session goes on."""
+        mistake = WireError("model_error", f"The model failed: {error}")
+        reply = self.active_reply
+        if reply is not None and reply.generator is not None:
+            reply.generator.close()
+            reply.generator = None
+            reply.finish("failed", error=TranscriptionError(str(mistake), mistake.code))
+        self.complain(mistake, None, "server_error")
+
+    def _new_id(self, kind: str) -> str:
+        return f"{kind}_{self._session_id.removeprefix('sess_')}_{next(self._numbers)}"
