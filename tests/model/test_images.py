@@ -22,10 +22,10 @@ SETTINGS = images.ImageSettings(
 
 
 def vision_config(**changes: int) -> VisionConfig:
-    values = dict(
-        depth=1, hidden_size=32, intermediate_size=64, num_heads=2, in_channels=3, patch_size=16,
-        spatial_merge_size=2, temporal_patch_size=2, out_hidden_size=32, num_position_embeddings=16,
-    )  # fmt: skip
+    values: dict = {
+        "depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "in_channels": 3, "patch_size": 16,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 32, "num_position_embeddings": 16,
+    }  # fmt: skip
     return VisionConfig(hidden_act="gelu_pytorch_tanh", deepstack_visual_indexes=(0,), **{**values, **changes})
 
 
