@@ -1,0 +1,124 @@
+"""Key/value caches of one conversation: preallocated, truncatable, forkable without a copy, compactable.
+
+Layout: per layer one tensor of keys and one of values, each [Hkv, capacity, D]. Keys are stored already turned by
+RoPE, so rows can be dropped or moved without touching the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from model.config import DecoderConfig
+
+FIRST_CAPACITY = 256
+
+
+class KVCache:
+    """Keys and values of `length` positions. Owned by one session's thread.
+
+    The capacity starts at `capacity` and doubles when needed, layer by layer; a device that wants fixed addresses
+    (CUDA graphs) asks for all of it at once.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        capacity: int = FIRST_CAPACITY,
+    ) -> None:
+        shape = (config.num_key_value_heads, capacity, config.head_dim)
+        self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_hidden_layers)]
+        self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_hidden_layers)]
+        self.length = 0
+        self.device = device
+        self._hole: tuple[int, int] | None = None
+
+    @property
+    def capacity(self) -> int:
+        """Positions that fit before the buffers grow."""
+        return self.keys[0].shape[1]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all buffers."""
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
+    def reserve(self, length: int) -> None:
+        """Makes room for `length` positions in all."""
+        if length <= self.capacity:
+            return
+        capacity = self.capacity
+        while capacity < length:
+            capacity *= 2
+        for buffers in (self.keys, self.values):
+            for layer, old in enumerate(buffers):
+                new = old.new_zeros(old.shape[0], capacity, old.shape[2])
+                new[:, : self.length] = old[:, : self.length]
+                buffers[layer] = new
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes k and v [T, Hkv, D] of one layer behind the current length.
+
+        Returns all keys and values of the layer as views, [Hkv, length + T, D]. `advance` moves the length when all
+        layers are done.
+        """
+        end = self.length + k.shape[0]
+        if layer == 0:
+            self.reserve(end)
+        keys, values = self.keys[layer], self.values[layer]
+        keys[:, self.length : end] = k.transpose(0, 1)
+        values[:, self.length : end] = v.transpose(0, 1)
+        return keys[:, :end], values[:, :end]
+
+    def advance(self, count: int) -> None:
+        """Counts `count` positions, written by all layers, as part of the cache."""
+        self.length += count
+
+    def mask(self, count: int) -> Tensor | None:
+        """Which of the length + count positions each of `count` new ones may look at: [count, S] bool, or None: all."""
+        if count == 1 and self._hole is None:
+            return None
+        mask = torch.ones(count, self.length + count, dtype=torch.bool, device=self.device)
+        if count > 1:
+            mask = mask.tril(self.length)
+        if self._hole is not None:
+            mask[:, self._hole[0] : self._hole[1]] = False
+        return mask
+
+    def truncate(self, length: int) -> None:
+        """Forgets all positions from `length` on."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate a cache of {self.length} positions to {length}")
+        self.length = length
+
+    def keep(self, rows: Tensor) -> None:
+        """Keeps only the given rows (ascending long indices), moved together in order."""
+        count = rows.shape[0]
+        rows = rows.to(self.device)
+        for buffers in (self.keys, self.values):
+            for buffer in buffers:
+                buffer[:, :count] = buffer.index_select(1, rows)
+        self.length = count
+
+    @contextmanager
+    def fork(self, at: int) -> Iterator[None]:
+        """Continues from position `at` beside the conversation, then forgets what was added. Copies nothing.
+
+        New rows go behind the last one; the rows from `at` to there are hidden from them by the mask, which is exact
+        because every key carries its own position.
+        """
+        if self._hole is not None:
+            raise RuntimeError("this cache is forked already")
+        length = self.length
+        self._hole = (at, length) if at < length else None
+        try:
+            yield
+        finally:
+            self._hole = None
+            self.length = length

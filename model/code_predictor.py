@@ -1,0 +1,76 @@
+"""The code predictor (MTP): codebooks 2..G of a frame, one after the other, from the Talker's state and codebook 1.
+
+Source: Qwen3OmniMoeTalkerCodePredictorModelForConditionalGeneration and the loop around it in the Talker's
+prepare_inputs_for_generation. G codebooks, H hidden size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.cache import KVCache
+from model.config import DecoderConfig
+from model.layers import Decoder, Rope
+from model.sampling import Sampler
+from model.weights import Embedding, Linear
+
+
+class CodePredictorModel(nn.Module):
+    """A small dense decoder with one embedding table for each codebook but the first."""
+
+    def __init__(self, config: DecoderConfig, num_code_groups: int) -> None:
+        super().__init__()
+        self.codec_embedding = nn.ModuleList(
+            Embedding(config.vocab_size, config.hidden_size) for _ in range(num_code_groups - 1)
+        )
+        self.decoder = Decoder(config)
+
+
+class CodePredictor(nn.Module):
+    """Predicts the remaining codes of one frame; keeps nothing between frames."""
+
+    def __init__(self, config: DecoderConfig, num_code_groups: int) -> None:
+        super().__init__()
+        self.config = config
+        self.n_groups = num_code_groups
+        self.model = CodePredictorModel(config, num_code_groups)
+        self.lm_head = nn.ModuleList(
+            Linear(config.hidden_size, config.vocab_size, bias=False) for _ in range(num_code_groups - 1)
+        )
+
+    def new_workspace(self, device: torch.device, dtype: torch.dtype) -> PredictorWorkspace:
+        """Cache and position tables for one session."""
+        return PredictorWorkspace(self, device, dtype)
+
+    def forward(
+        self, hidden: Tensor, first_code: Tensor, first_embedding: Tensor, sampler: Sampler, work: PredictorWorkspace
+    ) -> tuple[Tensor, Tensor]:
+        """Talker hidden state [1, H], codebook 1 [1] and its embedding [1, H].
+
+        Returns the frame's codes [G] and the sum of all their embeddings [1, H]. Nothing is read back to the host.
+        """
+        cache = work.cache
+        cache.truncate(0)
+        codes = [first_code]
+        total = first_embedding
+        x, _ = self.model.decoder(torch.cat((hidden, first_embedding)), work.first_rope, cache)
+        for group in range(self.n_groups - 1):
+            code = sampler(self.lm_head[group](x[-1:])[0].float())  # [1]
+            embedding = self.model.codec_embedding[group](code)
+            codes.append(code)
+            total = total + embedding
+            if group + 1 < self.n_groups - 1:
+                x, _ = self.model.decoder(embedding, work.step_ropes[group], cache)
+        return torch.cat(codes), total
+
+
+class PredictorWorkspace:
+    """What one session needs to run the predictor: a cache of G + 1 positions and their angles."""
+
+    def __init__(self, predictor: CodePredictor, device: torch.device, dtype: torch.dtype) -> None:
+        config = predictor.config
+        self.cache = KVCache(config, device=device, dtype=dtype, capacity=predictor.n_groups + 1)
+        rope = Rope(config, device)
+        self.first_rope = rope.text(0, 2)
+        self.step_ropes = [rope.text(2 + step, 1) for step in range(predictor.n_groups - 2)]
