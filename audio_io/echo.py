@@ -123,14 +123,19 @@ class EchoCanceller:
         self._kalman = KalmanFilter() if mode in ("linear", "cascade", "auto") else None
         self._after = WebRtcCanceller(noise=noise_suppression) if mode in ("webrtc", "cascade", "auto") else None
         self._far_blocks = 0
+        self._tail_blocks = seconds_to_blocks(TAIL_S)
+        self._quiet_blocks = self._tail_blocks + 1
         self._learn_blocks = 0 if mode == "cascade" else seconds_to_blocks(LEARN_S)
 
     def process(self, near: Samples, far: Samples) -> Samples:
         """float32 [160] of the microphone and of what was played meanwhile; returns [160] of the user."""
         linear = near
         if self._kalman is not None:
-            cleaned = self._kalman.process(near, far)
-            self._far_blocks += float(np.sqrt(np.mean(far * far))) > FAR_ACTIVE
+            far_active = float(np.dot(far, far)) > FAR_ACTIVE**2 * BLOCK_SAMPLES
+            self._far_blocks += far_active
+            self._quiet_blocks = 0 if far_active else self._quiet_blocks + 1
+            # Nothing audible is on its way from the loudspeaker: there is nothing to take out or to learn.
+            cleaned = near if self._quiet_blocks > self._tail_blocks else self._kalman.process(near, far)
             if self._mode == "linear" or self._far_blocks >= self._learn_blocks:
                 linear = cleaned
         return linear if self._after is None else self._after.process(linear, far)
