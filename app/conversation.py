@@ -1,0 +1,404 @@
+"""The conversation: a pure function `(state, event) -> (state, effects)`. No clock, no thread, no Qt, no device.
+
+The rules that people feel:
+- The user's voice silences a reply at once. If it goes on, the reply is cut there; if it was short, its words decide
+  (`app.asides`); if it was none, the reply goes on where it stopped.
+- A reply may be begun on a guess that the user has finished; none of it is played or shown before that is certain.
+- The transcript holds what was heard, never what was only generated.
+- Nothing is sent to the engine while it makes a reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app import replies
+from app.asides import abandon, begin_aside, question_was_asked, watch_aside
+from app.effects import (
+    BeginHistory,
+    ClearInput,
+    DropSound,
+    Effect,
+    ForceVoice,
+    NewSession,
+    ReplayLast,
+    SetCamera,
+    SetMicrophone,
+    StartEngine,
+)
+from app.events import (
+    CameraSet,
+    EngineLost,
+    EngineReady,
+    Event,
+    InputCommitted,
+    MicrophoneSet,
+    NewConversationAsked,
+    PlaybackFinished,
+    PlaybackProgress,
+    PlaybackStarted,
+    PlaybackStopped,
+    ProblemOver,
+    ProblemRaised,
+    PushToTalkSet,
+    RepeatAsked,
+    ReplyCreated,
+    ReplyDone,
+    ReplyItem,
+    ReplyRefused,
+    ReplySpeech,
+    ReplyText,
+    ReplyTruncated,
+    RetryAsked,
+    StopAsked,
+    TextEntered,
+    Tick,
+    UserTranscribed,
+    VoiceDropped,
+    VoiceEnded,
+    VoicePaused,
+    VoiceResumed,
+    VoiceStarted,
+)
+from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step, Utterance
+from app.turns import (
+    add_ask,
+    change_ask,
+    cut,
+    pause,
+    put_turn,
+    put_user_turn,
+    release,
+    remove_ask,
+    resume,
+    serve,
+)
+from app.view import Phase, TranscriptTurn
+
+
+def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
+    """One event. Never raises for any event in any state; the effects are to be carried out in order."""
+    step = Step(state, event.at_s)
+    _dispatch(step, event)
+    _after_overlap(step)
+    serve(step)
+    _report(step, state.phase)
+    return step.state, tuple(step.effects)
+
+
+def _dispatch(step: Step, event: Event) -> None:
+    match event:
+        case Tick():
+            _tick(step)
+        case VoiceStarted():
+            _voice_started(step, event)
+        case VoicePaused():
+            _voice_paused(step, event)
+        case VoiceResumed():
+            _voice_resumed(step, event)
+        case VoiceEnded():
+            _voice_ended(step, event)
+        case VoiceDropped():
+            _voice_dropped(step, event)
+        case TextEntered():
+            _text_entered(step, event)
+        case MicrophoneSet():
+            step.set(muted=not event.on)
+            step.do(SetMicrophone(event.on))
+        case CameraSet():
+            if event.on != step.state.camera_on:
+                step.set(camera_on=event.on)
+                step.say("Camera on." if event.on else "Camera off.")
+            step.do(SetCamera(event.on))
+        case PushToTalkSet():
+            _push_to_talk(step, event)
+        case StopAsked():
+            _stop(step, "stopped")
+        case RepeatAsked():
+            _repeat(step)
+        case NewConversationAsked():
+            _new_conversation(step)
+        case RetryAsked():
+            _retry(step)
+        case ProblemRaised():
+            step.add_problem(event.problem)
+            if event.alert:
+                step.earcon("error")
+                step.say(f"{event.problem.message} {event.problem.remedy}".strip(), urgent=True)
+        case ProblemOver():
+            if step.remove_problem(event.code) and event.announcement:
+                step.say(event.announcement)
+        case EngineReady():
+            replies.engine_ready(step, event)
+        case EngineLost():
+            replies.engine_lost(step, event)
+        case ReplyCreated():
+            replies.reply_created(step, event)
+        case ReplyRefused():
+            replies.reply_refused(step, event)
+        case ReplyItem():
+            replies.reply_item(step, event)
+        case ReplyText():
+            replies.reply_text(step, event)
+        case ReplySpeech():
+            replies.reply_speech(step, event)
+        case ReplyDone():
+            replies.reply_done(step, event)
+        case ReplyTruncated():
+            replies.reply_truncated(step, event)
+        case InputCommitted():
+            replies.input_committed(step, event)
+        case UserTranscribed():
+            replies.user_transcribed(step, event)
+        case PlaybackStarted():
+            replies.playback_started(step, event)
+        case PlaybackProgress():
+            replies.playback_progress(step, event)
+        case PlaybackStopped():
+            replies.playback_stopped(step, event)
+        case PlaybackFinished():
+            replies.playback_finished(step, event)
+
+
+def _report(step: Step, before: Phase) -> None:
+    """Earcons and announcements that follow from the phase alone."""
+    phase = step.state.phase
+    if phase is before:
+        return
+    if phase is Phase.LISTENING and before is not Phase.HEARING:
+        step.earcon("listening")
+        step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")
+    elif phase is Phase.PAUSED:
+        step.say("Microphone off.")
+
+
+# --- the user's voice -----------------------------------------------------------------------------------------------
+
+
+def _voice_started(step: Step, event: VoiceStarted) -> None:
+    if step.state.muted and not event.forced:
+        step.do(DropSound(event.utterance))
+        return
+    if step.state.utterance is not None:  # its end was lost on the way
+        _voice_ended(step, VoiceEnded(event.at_s, step.state.utterance.number))
+    step.set(utterance=Utterance(event.utterance, event.at_s, event.forced))
+    if step.state.reply is None:
+        abandon(step)
+        _hear(step)
+        return
+    pause(step)
+    step.set(utterance=Utterance(event.utterance, event.at_s, event.forced, overlap=True))
+    if event.forced:
+        _barge_in(step)
+
+
+def _hear(step: Step, turn: int | None = None) -> None:
+    """The present utterance is the user's turn (or goes on with `turn`)."""
+    utterance = step.state.utterance
+    assert utterance is not None
+    ask = Ask(
+        turn=turn if turn is not None else step.next_turn(),
+        at_s=utterance.started_at_s,
+        utterance=utterance.number,
+        limit_s=step.state.config.reply_limit_s,
+        ended=False,
+        guessed=utterance.silent,
+    )
+    if not add_ask(step, ask):
+        step.set(utterance=None)
+
+
+def _barge_in(step: Step) -> None:
+    """The voice during a reply is an interruption: cut the reply where it is, and listen."""
+    utterance = step.state.utterance
+    assert utterance is not None
+    abandon(step)
+    reply = step.state.reply
+    turn: int | None = None
+    if reply is not None:
+        unheard = not reply.played and reply.ask.utterance is not None and not reply.replay
+        # Before anything was heard the user simply goes on with the same turn.
+        turn = reply.ask.turn if unheard else None
+        if not unheard:
+            step.earcon("interrupted")
+        cut(step, "interrupted")
+    step.set(utterance=replace(utterance, overlap=False))
+    _hear(step, turn)
+
+
+def _after_overlap(step: Step) -> None:
+    """The reply ended by itself while the user began to speak: then it is an ordinary turn."""
+    utterance = step.state.utterance
+    if utterance is not None and utterance.overlap and step.state.reply is None:
+        _barge_in(step)
+
+
+def _voice_paused(step: Step, event: VoicePaused) -> None:
+    utterance = step.state.utterance
+    if utterance is None or utterance.number != event.utterance:
+        return
+    step.set(utterance=replace(utterance, silent=True))
+    change_ask(step, event.utterance, guessed=True)
+
+
+def _voice_resumed(step: Step, event: VoiceResumed) -> None:
+    utterance = step.state.utterance
+    if utterance is None or utterance.number != event.utterance:
+        return
+    step.set(utterance=replace(utterance, silent=False))
+    change_ask(step, event.utterance, guessed=False)
+    reply = step.state.reply
+    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
+        cut(step, "", keep_sound=True)
+        step.set(asks=(replace(reply.ask, guessed=False), *step.state.asks))
+
+
+def _voice_ended(step: Step, event: VoiceEnded) -> None:
+    utterance = step.state.utterance
+    if utterance is None or utterance.number != event.utterance:
+        return
+    if utterance.overlap:
+        if utterance.forced or event.voiced_s >= step.state.config.backchannel_s or question_was_asked(step):
+            _barge_in(step)
+            if step.state.utterance is None:  # refused
+                return
+        else:
+            step.set(utterance=None)
+            begin_aside(step, utterance.number, utterance.started_at_s)
+            return
+    step.set(utterance=None)
+    ask = change_ask(step, event.utterance, ended=True)
+    if ask is not None:
+        put_user_turn(step, ask)
+        return
+    reply = step.state.reply
+    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
+        put_user_turn(step, reply.ask)
+        step.reply(speculative=False, ask=replace(reply.ask, ended=True))
+        release(step)
+
+
+def _voice_dropped(step: Step, event: VoiceDropped) -> None:
+    utterance = step.state.utterance
+    if utterance is None or utterance.number != event.utterance:
+        return
+    step.set(utterance=None)
+    reply = step.state.reply
+    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
+        cut(step, "")
+    remove_ask(step, event.utterance)
+    resume(step)
+
+
+def _push_to_talk(step: Step, event: PushToTalkSet) -> None:
+    if event.down == step.state.push_to_talk:
+        return
+    step.set(push_to_talk=event.down)
+    if event.down:
+        abandon(step)
+        if step.state.reply is not None and not step.state.reply.speculative:
+            if step.state.reply.played:
+                step.earcon("interrupted")
+            cut(step, "interrupted")
+    step.do(ForceVoice(event.down))
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def _text_entered(step: Step, event: TextEntered) -> None:
+    text = event.text.strip()
+    if not text:
+        return
+    if len(text) > MAX_TEXT_CHARS:
+        step.say(f"The text has {len(text)} characters; at most {MAX_TEXT_CHARS} are taken.", urgent=True)
+        return
+    abandon(step)
+    utterance = step.state.utterance
+    if step.state.reply is not None and not step.state.reply.speculative:
+        cut(step, "interrupted")
+    if utterance is not None and utterance.overlap:
+        _after_overlap(step)
+    limit_s = event.limit_s if event.limit_s is not None else step.state.config.reply_limit_s
+    ask = Ask(turn=step.next_turn(), at_s=event.at_s, text=text, picture=event.picture, limit_s=limit_s)
+    if add_ask(step, ask):
+        put_turn(step, TranscriptTurn(ask.turn, "user", event.at_s, event.shown or text, done=True))
+
+
+def _stop(step: Step, cut_by: str) -> None:
+    """Silence: the reply, what waits, and what is being said to us."""
+    abandon(step)
+    spoke = step.state.reply is not None
+    cut(step, cut_by)
+    if any(ask.streaming for ask in step.state.asks):
+        step.do(ClearInput())
+    for ask in step.state.asks:
+        if ask.utterance is not None:
+            step.do(DropSound(ask.utterance))
+    if step.state.utterance is not None:
+        step.do(DropSound(step.state.utterance.number))
+    step.set(asks=(), utterance=None)
+    resume(step)
+    if spoke:
+        step.say("Stopped.")
+
+
+def _repeat(step: Step) -> None:
+    state = step.state
+    if state.reply is not None or state.utterance is not None or state.asks:
+        step.say("Repeat works when nobody is speaking.")
+        return
+    if not state.can_repeat:
+        step.say("There is nothing to repeat yet.")
+        return
+    number = step.next_reply()
+    reply = Reply(
+        number, 0, Ask(0, step.at_s), step.at_s, step.at_s, played=True, done=True, finish_sent=True, replay=True
+    )
+    step.set(reply=reply)
+    step.do(ReplayLast(number))
+
+
+def _new_conversation(step: Step) -> None:
+    _stop(step, "stopped")
+    step.set(transcript=(), closing=(), aside=None, commits=(), items=(), cut_items=(), can_repeat=False)
+    step.do(BeginHistory())
+    if step.state.engine is Engine.READY:
+        step.set(engine=Engine.STARTING)
+        step.do(NewSession())
+    step.say("New conversation.")
+
+
+def _retry(step: Step) -> None:
+    if step.state.engine is not Engine.FAILED:
+        replies.forget_engine(step)
+    step.remove_problem("engine failed")
+    step.remove_problem("engine lost")
+    step.set(engine=Engine.STARTING, restarts_s=())
+    step.do(StartEngine(0.0))
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+
+def _tick(step: Step) -> None:
+    state = step.state
+    config = state.config
+    utterance = state.utterance
+    if (
+        utterance is not None
+        and utterance.overlap
+        and not utterance.silent
+        and step.at_s - utterance.started_at_s >= config.backchannel_s
+    ):
+        _barge_in(step)
+    watch_aside(step)
+    reply = step.state.reply
+    thinking = reply is not None and not (reply.speculative or reply.played or reply.done or reply.cued)
+    if reply is not None and thinking and step.at_s - reply.asked_at_s >= config.thinking_cue_s:
+        step.reply(cued=True)
+        step.earcon("thinking")
+    stuck = any(not c.engine_done and step.at_s - c.since_s >= config.stuck_s for c in step.state.closing)
+    silent = reply is not None and not reply.done and step.at_s - reply.active_at_s >= config.silent_s
+    if step.state.engine is Engine.READY and (stuck or silent):
+        replies.engine_lost(step, EngineLost(step.at_s, "it no longer answers."))

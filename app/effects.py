@@ -1,0 +1,221 @@
+"""What a conversation wants done: the immutable effects that `app.conversation.reduce` returns, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.view import Announcement, EarconName, TranscriptTurn
+
+# --- to the engine --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSound:
+    """Send what this utterance has and was not sent yet, and go on as it comes; pictures of the scene go with it."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSound:
+    """Send no more of this utterance, but keep what comes."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class RewindSound:
+    """The engine has forgotten this utterance: `StreamSound` begins from its start again."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropSound:
+    """Forget this utterance's sound."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearInput:
+    """The engine forgets the sound and pictures since the last commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInput:
+    """The sound sent up to now is one item; `HoldSound` for the utterance is implied."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """A user item of text, with the newest picture before it when `picture`."""
+
+    text: str
+    picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReply:
+    reply: int
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """`response_id` None: the one that is about to be created."""
+
+    reply: int
+    response_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateReply:
+    """0 ms: it never existed."""
+
+    item_id: str
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreConversation:
+    """Give a new engine the text of the conversation: (role, text), oldest first."""
+
+    turns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """The engine begins a new conversation; `EngineReady` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartEngine:
+    """End the engine if it still runs, and start it after `delay_s`; `EngineReady` or `EngineLost` follows."""
+
+    delay_s: float
+
+
+# --- to the speaker -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaySpeech:
+    """float32 [n] mono at 24 kHz."""
+
+    reply: int
+    samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishSpeech:
+    """No more speech will come for this reply; `PlaybackFinished` follows when all of it was heard."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPlayback:
+    """Silence within 100 ms; everything of this reply is thrown away. Answered by `PlaybackStopped`."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class PausePlayback:
+    """Silence within 100 ms; everything is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlayback:
+    """Go on where it stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayLast:
+    """Play the last reply's speech again as reply number `reply`."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earcon:
+    name: EarconName
+
+
+# --- to the devices and the rest ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetMicrophone:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForceVoice:
+    """Push-to-talk: begin (`down`) or end an utterance whatever the voice detector thinks."""
+
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetCamera:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    announcement: Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTurn:
+    """Into the history; the same number again replaces it."""
+
+    turn: TranscriptTurn
+
+
+@dataclass(frozen=True, slots=True)
+class BeginHistory:
+    """What is saved from here on belongs to a new conversation."""
+
+
+Effect = (
+    StreamSound
+    | HoldSound
+    | RewindSound
+    | DropSound
+    | ClearInput
+    | CommitInput
+    | SendText
+    | CreateReply
+    | CancelReply
+    | TruncateReply
+    | DeleteItem
+    | RestoreConversation
+    | NewSession
+    | StartEngine
+    | PlaySpeech
+    | FinishSpeech
+    | FlushPlayback
+    | PausePlayback
+    | ResumePlayback
+    | ReplayLast
+    | Earcon
+    | SetMicrophone
+    | ForceVoice
+    | SetCamera
+    | Announce
+    | SaveTurn
+    | BeginHistory
+)

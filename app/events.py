@@ -1,0 +1,296 @@
+"""What happens to a conversation: the immutable events that `app.conversation.reduce` takes.
+
+`at_s` is the Assistant's clock (seconds since it started, injected); the reducer has no other. An utterance's number is
+given by the Assistant, one per start of the user's voice, so that late events of an old one are recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.view import Problem
+
+# --- clock and parts ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed (several times a second)."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRaised:
+    """A part has a problem (device lost, settings unreadable). The same `code` replaces an earlier one."""
+
+    at_s: float
+    problem: Problem
+    alert: bool = True
+    """Play the error earcon and announce it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemOver:
+    at_s: float
+    code: str
+    announcement: str = ""
+
+
+# --- the user's voice -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStarted:
+    at_s: float
+    utterance: int
+    forced: bool = False
+    """By push-to-talk."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePaused:
+    """A probable end."""
+
+    at_s: float
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceResumed:
+    at_s: float
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEnded:
+    at_s: float
+    utterance: int
+    voiced_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceDropped:
+    """It was no utterance: a click, a cough."""
+
+    at_s: float
+    utterance: int
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextEntered:
+    """The user typed, or a command stands for a text (`shown` is then what the transcript says)."""
+
+    at_s: float
+    text: str
+    picture: bool = True
+    shown: str = ""
+    limit_s: float | None = None
+    """Longest reply; None: the configured one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneSet:
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSet:
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PushToTalkSet:
+    at_s: float
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatAsked:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversationAsked:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """Also: start another engine (checkpoint or address changed)."""
+
+    at_s: float
+
+
+# --- the engine -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost:
+    """`final`: starting it again cannot help (no such checkpoint, wrong token)."""
+
+    at_s: float
+    reason: str
+    remedy: str = ""
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCreated:
+    at_s: float
+    reply: int
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRefused:
+    """The engine would not make this reply."""
+
+    at_s: float
+    reply: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyItem:
+    at_s: float
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """`start_ms`: where in the reply's sound this text begins, None when the engine does not say."""
+
+    at_s: float
+    response_id: str
+    text: str
+    start_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplySpeech:
+    """float32 [n] mono at 24 kHz."""
+
+    at_s: float
+    response_id: str
+    samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    at_s: float
+    response_id: str
+    failure: str = ""
+    """What went wrong, "" for a completed or cancelled reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTruncated:
+    """What the engine kept of a reply's text after a truncation; None when it does not say."""
+
+    at_s: float
+    item_id: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputCommitted:
+    """The engine made an item of the sound that was committed; answers come in the order of the commits."""
+
+    at_s: float
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscribed:
+    """The words of the user's turn up to this item; `text` None when transcription failed."""
+
+    at_s: float
+    item_id: str
+    text: str | None
+
+
+# --- the player -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    at_s: float
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackProgress:
+    at_s: float
+    reply: int
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStopped:
+    """The answer to `FlushPlayback`: how much had been heard."""
+
+    at_s: float
+    reply: int
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    at_s: float
+    reply: int
+    heard_ms: int
+
+
+Event = (
+    Tick
+    | ProblemRaised
+    | ProblemOver
+    | VoiceStarted
+    | VoicePaused
+    | VoiceResumed
+    | VoiceEnded
+    | VoiceDropped
+    | TextEntered
+    | MicrophoneSet
+    | CameraSet
+    | PushToTalkSet
+    | StopAsked
+    | RepeatAsked
+    | NewConversationAsked
+    | RetryAsked
+    | EngineReady
+    | EngineLost
+    | ReplyCreated
+    | ReplyRefused
+    | ReplyItem
+    | ReplyText
+    | ReplySpeech
+    | ReplyDone
+    | ReplyTruncated
+    | InputCommitted
+    | UserTranscribed
+    | PlaybackStarted
+    | PlaybackProgress
+    | PlaybackStopped
+    | PlaybackFinished
+)

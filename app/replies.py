@@ -1,0 +1,298 @@
+"""Handlers for what the engine and the player report. Late events of old replies are known by their response id."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app import asides
+from app.asides import judge_when_free
+from app.effects import CancelReply, ClearInput, DropSound, RestoreConversation, RewindSound, StartEngine
+from app.events import (
+    EngineLost,
+    EngineReady,
+    InputCommitted,
+    PlaybackFinished,
+    PlaybackProgress,
+    PlaybackStarted,
+    PlaybackStopped,
+    ReplyCreated,
+    ReplyDone,
+    ReplyItem,
+    ReplyRefused,
+    ReplySpeech,
+    ReplyText,
+    ReplyTruncated,
+    UserTranscribed,
+)
+from app.heard import Piece
+from app.state import MAX_ITEMS, SPEECH_RATE_HZ, Engine, Reply, Step
+from app.turns import cut, find_turn, finish, judge_text, notice, put_turn, release, resume, serve, settle, show_reply
+from app.view import Problem
+
+RESTORED_TURNS = 40
+RESTORED_CHARS = 8000
+"""How much of the conversation a restarted engine is given: its newest part, within these bounds."""
+
+
+def _live(step: Step, response_id: str) -> Reply | None:
+    reply = step.state.reply
+    return reply if reply is not None and reply.response_id == response_id else None
+
+
+# --- the engine makes a reply ---------------------------------------------------------------------------------------
+
+
+def reply_created(step: Step, event: ReplyCreated) -> None:
+    reply = step.state.reply
+    if reply is not None and reply.number == event.reply and reply.response_id is None:
+        step.reply(response_id=event.response_id, active_at_s=step.at_s)
+        return
+    for closing in step.state.closing:
+        if closing.reply.number == event.reply and closing.reply.response_id is None:
+            # It was cancelled before it had an id; a cancellation that came too early may have met nothing.
+            _change_closing(step, event.reply, response_id=event.response_id)
+            if not closing.engine_done:
+                step.do(CancelReply(event.reply, event.response_id))
+            return
+
+
+def reply_item(step: Step, event: ReplyItem) -> None:
+    if _live(step, event.response_id) is not None:
+        step.reply(item_id=event.item_id, active_at_s=step.at_s)
+        return
+    for closing in step.state.closing:
+        if closing.reply.response_id == event.response_id:
+            _change_closing(step, closing.reply.number, item_id=event.item_id)
+
+
+def reply_text(step: Step, event: ReplyText) -> None:
+    reply = _live(step, event.response_id)
+    if reply is None or reply.done or reply.limited:
+        return
+    step.reply(pieces=(*reply.pieces, Piece(event.text, event.start_ms)), active_at_s=step.at_s)
+    if not judge_text(step):
+        return
+    reply = step.state.reply
+    assert reply is not None
+    if not reply.speech and len(reply.text) > reply.ask.limit_s * 20:
+        _limit(step, reply)
+    release(step)
+
+
+def reply_speech(step: Step, event: ReplySpeech) -> None:
+    reply = _live(step, event.response_id)
+    if reply is None or reply.done or reply.limited or not len(event.samples):
+        return
+    room = int(reply.ask.limit_s * SPEECH_RATE_HZ) - reply.n_samples
+    samples = event.samples[:room]
+    step.reply(
+        held=(*reply.held, samples) if len(samples) else reply.held,
+        n_samples=reply.n_samples + len(samples),
+        active_at_s=step.at_s,
+    )
+    if len(event.samples) > room:
+        reply = step.state.reply
+        assert reply is not None
+        _limit(step, reply)
+    release(step)
+
+
+def _limit(step: Step, reply: Reply) -> None:
+    step.do(CancelReply(reply.number, reply.response_id))
+    step.reply(limited=True)
+
+
+def reply_done(step: Step, event: ReplyDone) -> None:
+    reply = _live(step, event.response_id)
+    if reply is not None:
+        if reply.done:
+            return
+        step.reply(done=True, failure=event.failure, active_at_s=step.at_s)
+        if not judge_text(step):
+            return
+        release(step)
+        judge_when_free(step)
+        serve(step)
+        return
+    for closing in step.state.closing:
+        if closing.reply.response_id == event.response_id:
+            _end_closing(step, closing.reply.number)
+
+
+def reply_refused(step: Step, event: ReplyRefused) -> None:
+    reply = step.state.reply
+    if reply is not None and reply.number == event.reply and not reply.done:
+        step.reply(done=True, failure=event.message, speculative=False)
+        release(step)
+        serve(step)
+        return
+    _end_closing(step, event.reply)
+
+
+def _end_closing(step: Step, number: int) -> None:
+    step.set(closing=tuple(replace(c, engine_done=True) if c.reply.number == number else c for c in step.state.closing))
+    settle(step)
+    judge_when_free(step)
+    serve(step)
+
+
+def _change_closing(step: Step, number: int, **changes: object) -> None:
+    step.set(
+        closing=tuple(
+            replace(c, reply=replace(c.reply, **changes)) if c.reply.number == number else c  # type: ignore[arg-type]
+            for c in step.state.closing
+        )
+    )
+
+
+def reply_truncated(step: Step, event: ReplyTruncated) -> None:
+    """The engine's own record of what it kept is what it will remember: the transcript says the same."""
+    turn_number = next((turn for item, turn in reversed(step.state.cut_items) if item == event.item_id), None)
+    turn = find_turn(step, turn_number) if turn_number is not None else None
+    if turn is not None and event.text is not None and event.text.strip():
+        put_turn(step, replace(turn, text=event.text.strip()))
+
+
+# --- what the user said ---------------------------------------------------------------------------------------------
+
+
+def input_committed(step: Step, event: InputCommitted) -> None:
+    if not step.state.commits:
+        return
+    turn, rest = step.state.commits[0], step.state.commits[1:]
+    step.set(commits=rest)
+    if turn is None:
+        asides.aside_committed(step, event.item_id)
+    else:
+        step.set(items=(*step.state.items, (event.item_id, turn))[-MAX_ITEMS:])
+
+
+def user_transcribed(step: Step, event: UserTranscribed) -> None:
+    aside = step.state.aside
+    if aside is not None and aside.item_id == event.item_id:
+        asides.aside_transcribed(step, event.text)
+        serve(step)
+        return
+    number = next((turn for item, turn in reversed(step.state.items) if item == event.item_id), None)
+    if number is None:
+        return
+    words = (event.text or "").strip()
+    reply = step.state.reply
+    if reply is not None and reply.ask.turn == number:
+        step.reply(ask=replace(reply.ask, words=words))
+    turn = find_turn(step, number)
+    if turn is not None and turn.role == "user":
+        put_turn(step, replace(turn, text=words or turn.text, done=True))
+
+
+# --- the player -----------------------------------------------------------------------------------------------------
+
+
+def playback_started(step: Step, event: PlaybackStarted) -> None:
+    reply = step.state.reply
+    if reply is not None and reply.number == event.reply:
+        step.reply(sounding=True)
+
+
+def playback_progress(step: Step, event: PlaybackProgress) -> None:
+    reply = step.state.reply
+    if reply is None or reply.number != event.reply or event.heard_ms <= reply.heard_ms:
+        return
+    step.reply(heard_ms=event.heard_ms, sounding=True)
+    show_reply(step, replace(reply, heard_ms=event.heard_ms), heard_ms=event.heard_ms)
+
+
+def playback_stopped(step: Step, event: PlaybackStopped) -> None:
+    step.set(
+        closing=tuple(
+            replace(c, heard_ms=max(0, event.heard_ms)) if c.reply.number == event.reply and c.heard_ms is None else c
+            for c in step.state.closing
+        )
+    )
+    settle(step)
+    judge_when_free(step)
+    serve(step)
+
+
+def playback_finished(step: Step, event: PlaybackFinished) -> None:
+    reply = step.state.reply
+    if reply is None or reply.number != event.reply or not reply.finish_sent:
+        return
+    finish(step, event.heard_ms)
+
+
+# --- the engine comes and goes --------------------------------------------------------------------------------------
+
+
+def engine_ready(step: Step, event: EngineReady) -> None:
+    del event
+    step.set(engine=Engine.READY)
+    if step.remove_problem("engine lost"):
+        step.say("The engine is back.")
+    step.remove_problem("engine failed")
+    waiting = {ask.turn for ask in step.state.asks}  # will be asked again
+    turns: list[tuple[str, str]] = []
+    n_chars = 0
+    for turn in reversed(step.state.transcript):
+        if turn.role == "notice" or not turn.text or not turn.done or turn.number in waiting:
+            continue
+        n_chars += len(turn.text)
+        if len(turns) >= RESTORED_TURNS or n_chars > RESTORED_CHARS:
+            break
+        turns.append((turn.role, turn.text))
+    if turns:
+        step.do(RestoreConversation(tuple(reversed(turns))))
+    serve(step)
+
+
+def engine_lost(step: Step, event: EngineLost) -> None:
+    if step.state.engine is Engine.FAILED:
+        return
+    forget_engine(step)
+    config = step.state.config
+    recent = tuple(s for s in step.state.restarts_s if step.at_s - s < config.restart_window_s)
+    step.earcon("error")
+    if event.final or len(recent) >= config.restart_limit:
+        step.set(engine=Engine.FAILED, restarts_s=())
+        remedy = event.remedy or "Look at `doctor` for the reason, then choose Retry."
+        step.remove_problem("engine lost")
+        step.add_problem(Problem("engine failed", f"The engine does not run: {event.reason}", remedy))
+        step.say(f"The engine does not run: {event.reason} {remedy}", urgent=True)
+        return
+    step.set(engine=Engine.STARTING, restarts_s=(*recent, step.at_s))
+    problem = Problem("engine lost", f"The engine stopped: {event.reason}", "It is being started again; please wait.")
+    step.add_problem(problem)
+    step.say(f"{problem.message} {problem.remedy}", urgent=True)
+    step.do(StartEngine(config.restart_delay_s * 2 ** len(recent)))
+
+
+def forget_engine(step: Step) -> None:
+    """The engine and all it knew are gone: cut what sounds, and keep every question that had no answer yet."""
+    if step.state.aside is not None:
+        step.do(DropSound(step.state.aside.utterance))
+        step.set(aside=None)
+    reply = step.state.reply
+    if reply is not None and not reply.replay and not reply.done:
+        again = not reply.played and reply.ask.attempts < 1
+        ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
+        step.reply(done=True)  # no engine to cancel it on
+        cut(step, "engine lost", keep_sound=again)
+        if again:
+            step.set(asks=(ask, *step.state.asks))
+        elif not reply.played:
+            notice(step, "The last question was lost with the engine. Please ask again.")
+    for ask in step.state.asks:
+        if ask.utterance is not None:
+            step.do(RewindSound(ask.utterance))
+    if any(ask.streaming for ask in step.state.asks):
+        step.do(ClearInput())
+    step.set(
+        asks=tuple(replace(ask, streaming=False) for ask in step.state.asks),
+        closing=tuple(replace(closing, engine_done=True, gone=True) for closing in step.state.closing),
+        commits=(),
+        items=(),
+        cut_items=(),
+    )
+    settle(step)
+    if step.state.utterance is None:
+        resume(step)

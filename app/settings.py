@@ -1,0 +1,208 @@
+"""Settings: one JSON file in the user's configuration folder, validated, written atomically, never lost.
+
+Keys that this version does not know are kept as they are. A file that cannot be read is set aside under another name
+and the defaults are used; a single value that is not valid falls back to its default, and the message says which.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from app.safety import DEFAULT_PHRASES, SafetyList
+
+FILE_NAME = "settings.json"
+MAX_FILE_BYTES = 1_000_000
+
+
+def config_dir() -> Path:
+    """The user's configuration folder for Sightline (not created)."""
+    return Path(platformdirs.user_config_dir("sightline", appauthor=False))
+
+
+class SettingsError(ValueError):
+    """A value that is not valid; the message says what was given and what is expected."""
+
+
+def _choice(*choices: str) -> dict[str, Any]:
+    return {"choices": choices}
+
+
+def _bounds(low: float, high: float) -> dict[str, Any]:
+    return {"bounds": (low, high)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its default. `validated` is the only way to change one."""
+
+    microphone: str | None = None
+    """Device name; None: the system's default."""
+    speaker: str | None = None
+    pictures: str = "camera:0"
+    """Picture source as the picker names it; "none" for none."""
+    voice: str = ""
+    """"" is the checkpoint's first voice."""
+    instructions: str = ""
+    """"" is the default of `model.prompts`."""
+    checkpoint: str = ""
+    """Folder of the checkpoint; "" is the one shipped with the app."""
+    quantize: str = field(default="none", metadata=_choice("none", "int8", "int4"))
+    engine_url: str = ""
+    """A remote engine; "" runs the local one. Sound and pictures then leave this machine."""
+    engine_token: str = ""
+    microphone_on: bool = True
+    camera_on: bool = True
+    speech: bool = True
+    """Replies are spoken (False: text only)."""
+    volume: float = field(default=1.0, metadata=_bounds(0.0, 1.0))
+    speech_rate: float = field(default=1.0, metadata=_bounds(0.5, 3.0))
+    earcon_listening: bool = True
+    earcon_thinking: bool = True
+    earcon_interrupted: bool = True
+    earcon_error: bool = True
+    reply_limit_s: float = field(default=60.0, metadata=_bounds(2.0, 600.0))
+    keep_history: bool = True
+    detail: str = field(default="brief", metadata=_choice("brief", "normal", "full"))
+    high_contrast: bool = False
+    font_scale: float = field(default=1.0, metadata=_bounds(0.5, 4.0))
+    push_to_talk_key: str = "F8"
+    safety_phrases: tuple[str, ...] = DEFAULT_PHRASES
+
+    def validated(self, changes: Mapping[str, object]) -> Settings:
+        """A copy with these changes. Raises SettingsError for an unknown name or a value that is not valid."""
+        known = {f.name: f for f in fields(self)}
+        checked: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise SettingsError(f"There is no setting {name!r}. Known: {', '.join(known)}.")
+            checked[name] = _check(name, value, getattr(_DEFAULTS, name), known[name].metadata)
+        return replace(self, **checked)
+
+
+_DEFAULTS = Settings()
+_OPTIONAL_TEXT = frozenset({"microphone", "speaker"})
+
+
+def _check(name: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:
+    wrong = SettingsError(f"The setting {name} is {value!r}; expected {_expected(name, default, metadata)}.")
+    if name == "safety_phrases":
+        if not isinstance(value, (list, tuple)) or not all(isinstance(phrase, str) for phrase in value):
+            raise wrong
+        try:
+            SafetyList(tuple(value))
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        return tuple(value)
+    if name in _OPTIONAL_TEXT and value is None:
+        return None
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise wrong
+        return value
+    if isinstance(default, float):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise wrong
+        low, high = metadata["bounds"]
+        if not low <= value <= high:
+            raise wrong
+        return float(value)
+    if not isinstance(value, str) or len(value) > 20_000:
+        raise wrong
+    if "choices" in metadata and value not in metadata["choices"]:
+        raise wrong
+    if name == "engine_url" and value and not value.startswith(("ws://", "wss://")):
+        raise wrong
+    return value
+
+
+def _expected(name: str, default: object, metadata: Mapping[str, Any]) -> str:
+    if "choices" in metadata:
+        return " or ".join(metadata["choices"])
+    if "bounds" in metadata:
+        return "a number from {} to {}".format(*metadata["bounds"])
+    if name == "safety_phrases":
+        return "a list of phrases"
+    if name == "engine_url":
+        return 'an address that begins with ws:// or wss://, or ""'
+    return "true or false" if isinstance(default, bool) else "a text"
+
+
+class SettingsStore:
+    """Reads and writes the file. Owned by one thread (the Assistant's, after start)."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path = (folder if folder is not None else config_dir()) / FILE_NAME
+        self.messages: list[str] = []
+        """What went wrong while loading, for the user."""
+        self._unknown: dict[str, Any] = {}
+        self.settings = self._load()
+
+    def change(self, changes: Mapping[str, object]) -> Settings:
+        """Validates, keeps and writes. Raises SettingsError (nothing changed) or OSError (changed, but not written)."""
+        self.settings = self.settings.validated(changes)
+        self._write()
+        return self.settings
+
+    def _load(self) -> Settings:
+        try:
+            if self.path.stat().st_size > MAX_FILE_BYTES:
+                raise ValueError(f"it is longer than {MAX_FILE_BYTES} bytes")
+            data = json.loads(self.path.read_text("utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("it holds no JSON object")
+        except FileNotFoundError:
+            return Settings()
+        except OSError as error:
+            self.messages.append(f"The settings in {self.path} cannot be read ({error.strerror}); defaults are used.")
+            return Settings()
+        except (ValueError, RecursionError) as error:
+            self.messages.append(self._set_aside(str(error)))
+            return Settings()
+        known = {f.name for f in fields(Settings)}
+        settings = Settings()
+        for name, value in data.items():
+            if name not in known:
+                self._unknown[name] = value
+                continue
+            try:
+                settings = settings.validated({name: value})
+            except SettingsError as error:
+                self.messages.append(f"{error} The default is used.")
+        return settings
+
+    def _set_aside(self, why: str) -> str:
+        aside = self.path.with_name(f"settings.unreadable-{time.time_ns()}.json")
+        try:
+            self.path.rename(aside)
+        except OSError:
+            return f"The settings in {self.path} are unreadable ({why}); defaults are used."
+        return f"The settings were unreadable ({why}); they were kept as {aside} and defaults are used."
+
+    def _write(self) -> None:
+        """Only what differs from the defaults is written, so that better defaults of a later version take effect."""
+        data: dict[str, Any] = dict(self._unknown)
+        for f in fields(Settings):
+            value = getattr(self.settings, f.name)
+            if value != getattr(_DEFAULTS, f.name):
+                data[f.name] = list(value) if isinstance(value, tuple) else value
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".settings-", dir=self.path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, indent=2, ensure_ascii=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise

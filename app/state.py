@@ -1,0 +1,265 @@
+"""The conversation's state: plain immutable values, and the `Step` in which a new one is put together.
+
+How the pieces hang together: the user's turns wait as `Ask`s; the first of them is streamed to the engine and becomes a
+`Reply`. A reply that is cut short becomes a `Closing` until the player has said how much was heard and the engine has
+stopped making it. The engine gets nothing new while there is a live reply, a closing or an aside being judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.effects import Announce, Earcon, Effect
+from app.heard import Piece, full_text
+from app.safety import SafetyList
+from app.view import Announcement, EarconName, Phase, Problem, TranscriptTurn
+
+SPEECH_RATE_HZ = 24_000
+MAX_TURNS = 200
+MAX_ASKS = 4
+"""Turns that may wait for the engine. Overflow: the newest is refused, with an announcement."""
+MAX_ITEMS = 50
+MAX_TEXT_CHARS = 20_000
+"""Longest typed text; longer ones are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the user or the composition chose; replaced by the Assistant when settings change."""
+
+    speculate: bool = True
+    """Start a reply at a probable end of the user's turn."""
+    speech: bool = True
+    """Replies are spoken (False: text only)."""
+    transcribe: bool = True
+    """The engine says what the user said."""
+    backchannel_s: float = 0.7
+    """A voice during a reply that is shorter than this may be an "mm-hm": it is judged, not obeyed."""
+    judge_pause_s: float = 1.5
+    """How long a reply stays silent while an aside is judged."""
+    judge_limit_s: float = 20.0
+    """After this an aside that the engine did not transcribe is forgotten."""
+    stuck_s: float = 10.0
+    """An engine that does not end a cancelled reply for so long is started again."""
+    silent_s: float = 180.0
+    """As is one that says nothing at all for so long while it owes a reply."""
+    thinking_cue_s: float = 0.9
+    """The "thinking" earcon comes when a reply takes longer."""
+    reply_limit_s: float = 60.0
+    """Longest reply."""
+    restart_limit: int = 3
+    """The engine is started again so often within `restart_window_s`, then it counts as failed."""
+    restart_window_s: float = 300.0
+    restart_delay_s: float = 0.5
+    """Before the first restart; doubles each time."""
+    safety: SafetyList = field(default_factory=SafetyList)
+
+
+class Engine(Enum):
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """The user is speaking now."""
+
+    number: int
+    started_at_s: float
+    forced: bool = False
+    overlap: bool = False
+    """It began while a reply was being made or played, and it is not yet decided whether it interrupts."""
+    silent: bool = False
+    """A probable end was reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A user's turn on its way to the engine: sound (`utterance`) or text."""
+
+    turn: int
+    at_s: float
+    utterance: int | None = None
+    text: str = ""
+    picture: bool = True
+    limit_s: float = 60.0
+    ended: bool = True
+    guessed: bool = False
+    """Its probable end was reported."""
+    streaming: bool = False
+    words: str = ""
+    """What the user said, where the transcription came before the end was certain."""
+    attempts: int = 0
+    """Engines that were lost over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The reply being made or played."""
+
+    number: int
+    turn: int
+    ask: Ask
+    asked_at_s: float
+    active_at_s: float
+    """When the engine last said something about it."""
+    speech: bool = True
+    """It was asked for as speech (False: as text only)."""
+    speculative: bool = False
+    """Begun on a guess: the user's turn may go on, and nothing of it may be played or shown."""
+    response_id: str | None = None
+    item_id: str | None = None
+    pieces: tuple[Piece, ...] = ()
+    n_samples: int = 0
+    held: tuple[NDArray[np.float32], ...] = ()
+    """Speech that must not be played yet."""
+    clear: bool = True
+    """The safety list lets the text so far be spoken."""
+    played: bool = False
+    """The player has got speech of it."""
+    sounding: bool = False
+    """Its first sample was heard."""
+    heard_ms: int = 0
+    done: bool = False
+    """The engine has finished it."""
+    finish_sent: bool = False
+    failure: str = ""
+    limited: bool = False
+    """It reached the limit and was cancelled; what was made until then is played."""
+    cued: bool = False
+    replay: bool = False
+    """The last reply's sound again; the engine knows nothing of it."""
+
+    @property
+    def text(self) -> str:
+        return full_text(self.pieces)
+
+    @property
+    def total_ms(self) -> int:
+        """Length of the sound that has arrived."""
+        return self.n_samples * 1000 // SPEECH_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A reply that was cut short."""
+
+    reply: Reply
+    cut_by: str
+    since_s: float
+    heard_ms: int | None = None
+    """None until the player has said."""
+    recorded: bool = False
+    """The transcript has what was heard of it."""
+    engine_done: bool = False
+    gone: bool = False
+    """The engine that made it is gone; nothing is to be truncated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A short utterance during a reply, to be judged by its words: a backchannel or a turn?"""
+
+    utterance: int
+    at_s: float
+    judging_since_s: float | None = None
+    """None: waits until the engine is free."""
+    item_id: str | None = None
+    over: bool = False
+    """Forgotten; only its item is still to be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the reducer knows."""
+
+    config: Config = field(default_factory=Config)
+    engine: Engine = Engine.STARTING
+    muted: bool = False
+    camera_on: bool = True
+    push_to_talk: bool = False
+    utterance: Utterance | None = None
+    asks: tuple[Ask, ...] = ()
+    reply: Reply | None = None
+    closing: tuple[Closing, ...] = ()
+    aside: Aside | None = None
+    held: bool = False
+    """Playback is paused."""
+    transcript: tuple[TranscriptTurn, ...] = ()
+    commits: tuple[int | None, ...] = ()
+    """Commits that the engine has not answered: the turn each belongs to, None for an aside."""
+    items: tuple[tuple[str, int], ...] = ()
+    """User items of the engine and the turns they belong to, newest last."""
+    cut_items: tuple[tuple[str, int], ...] = ()
+    """Replies that were truncated and the turns they belong to, newest last."""
+    last_turn: int = 0
+    last_reply: int = 0
+    can_repeat: bool = False
+    restarts_s: tuple[float, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        """What the user is shown."""
+        if self.engine is Engine.FAILED:
+            return Phase.FAILED
+        if self.utterance is not None:
+            return Phase.HEARING
+        if self.reply is not None and self.reply.sounding:
+            return Phase.SPEAKING
+        if self.engine is Engine.STARTING:
+            return Phase.STARTING
+        if self.reply is not None or self.asks:
+            return Phase.REPLYING
+        return Phase.PAUSED if self.muted else Phase.LISTENING
+
+
+class Step:
+    """One reduction under way: the state so far and the effects so far. Lives only inside `reduce`."""
+
+    def __init__(self, state: State, at_s: float) -> None:
+        self.state = state
+        self.at_s = at_s
+        self.effects: list[Effect] = []
+
+    def set(self, **changes: object) -> None:
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+
+    def reply(self, **changes: object) -> None:
+        """Changes the present reply (which must exist)."""
+        assert self.state.reply is not None
+        self.state = replace(self.state, reply=replace(self.state.reply, **changes))  # type: ignore[arg-type]
+
+    def do(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def say(self, text: str, urgent: bool = False) -> None:
+        self.do(Announce(Announcement(text, urgent)))
+
+    def earcon(self, name: EarconName) -> None:
+        self.do(Earcon(name))
+
+    def next_turn(self) -> int:
+        self.set(last_turn=self.state.last_turn + 1)
+        return self.state.last_turn
+
+    def next_reply(self) -> int:
+        self.set(last_reply=self.state.last_reply + 1)
+        return self.state.last_reply
+
+    def add_problem(self, problem: Problem) -> None:
+        kept = tuple(p for p in self.state.problems if p.code != problem.code)
+        self.set(problems=(*kept, problem)[-20:])
+
+    def remove_problem(self, code: str) -> bool:
+        """True when there was one."""
+        kept = tuple(p for p in self.state.problems if p.code != code)
+        found = len(kept) != len(self.state.problems)
+        if found:
+            self.set(problems=kept)
+        return found

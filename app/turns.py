@@ -1,0 +1,289 @@
+"""How turns go to the engine and how replies end: what the handlers of `app.conversation` share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.effects import (
+    CancelReply,
+    ClearInput,
+    CommitInput,
+    CreateReply,
+    DropSound,
+    FinishSpeech,
+    FlushPlayback,
+    PausePlayback,
+    PlaySpeech,
+    ResumePlayback,
+    SaveTurn,
+    SendText,
+    StreamSound,
+    TruncateReply,
+)
+from app.heard import heard_text
+from app.safety import Verdict
+from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Ask, Closing, Engine, Reply, Step
+from app.view import TranscriptTurn
+
+# --- transcript -----------------------------------------------------------------------------------------------------
+
+
+def find_turn(step: Step, number: int) -> TranscriptTurn | None:
+    return next((turn for turn in reversed(step.state.transcript) if turn.number == number), None)
+
+
+def put_turn(step: Step, turn: TranscriptTurn) -> None:
+    """Adds or replaces an entry; entries stand in the order of their numbers."""
+    if find_turn(step, turn.number) == turn:
+        return
+    others = [t for t in step.state.transcript if t.number != turn.number]
+    step.set(transcript=tuple(sorted([*others, turn], key=lambda t: t.number)[-MAX_TURNS:]))
+    if turn.done or turn.role == "user":
+        step.do(SaveTurn(turn))
+
+
+def put_user_turn(step: Step, ask: Ask) -> None:
+    if ask.utterance is None:
+        return
+    known = bool(ask.words) or not step.state.config.transcribe
+    put_turn(step, TranscriptTurn(ask.turn, "user", ask.at_s, ask.words, spoken=True, done=known))
+
+
+def show_reply(step: Step, reply: Reply, *, heard_ms: int, cut_by: str = "", done: bool = False) -> None:
+    """Puts what was heard of a reply into the transcript; nothing where nothing was heard."""
+    if reply.replay:
+        return
+    spoken = reply.n_samples > 0
+    if done and not cut_by:
+        text = reply.text
+    elif spoken:
+        text = heard_text(reply.pieces, heard_ms, reply.total_ms if reply.done else None)
+    else:
+        text = "" if reply.speech else reply.text
+    if not text and heard_ms <= 0:
+        return
+    before = find_turn(step, reply.turn)
+    if before is not None and len(text) < len(before.text) and not done:
+        text = (
+            before.text
+        )  # a better estimate may be shorter, but what was shown as heard is not taken back while it runs
+    put_turn(
+        step,
+        TranscriptTurn(
+            number=reply.turn,
+            role="assistant",
+            at_s=before.at_s if before is not None else step.at_s,
+            text=text,
+            spoken=spoken,
+            done=done,
+            cut=bool(cut_by),
+            cut_by=cut_by,
+            heard_ms=heard_ms,
+        ),
+    )
+
+
+def notice(step: Step, text: str) -> None:
+    """A line of the app's own in the transcript."""
+    put_turn(step, TranscriptTurn(step.next_turn(), "notice", step.at_s, text, done=True))
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+def add_ask(step: Step, ask: Ask) -> bool:
+    """Queues a turn. False (and an announcement) when too many wait already."""
+    if len(step.state.asks) >= MAX_ASKS:
+        step.say("Too many questions are waiting; this one was not taken.", urgent=True)
+        if ask.utterance is not None:
+            step.do(DropSound(ask.utterance))
+        return False
+    step.set(asks=(*step.state.asks, ask))
+    return True
+
+
+def change_ask(step: Step, utterance: int, **changes: object) -> Ask | None:
+    """Changes the waiting ask of this utterance and returns it."""
+    changed: Ask | None = None
+    asks = []
+    for ask in step.state.asks:
+        if ask.utterance == utterance:
+            changed = replace(ask, **changes)  # type: ignore[arg-type]
+            asks.append(changed)
+        else:
+            asks.append(ask)
+    if changed is not None:
+        step.set(asks=tuple(asks))
+    return changed
+
+
+def remove_ask(step: Step, utterance: int) -> None:
+    """The utterance never was: the engine forgets what it got of it."""
+    for ask in step.state.asks:
+        if ask.utterance == utterance and ask.streaming:
+            step.do(ClearInput())
+    step.set(asks=tuple(ask for ask in step.state.asks if ask.utterance != utterance))
+    step.do(DropSound(utterance))
+
+
+def engine_free(step: Step) -> bool:
+    state = step.state
+    return state.engine is Engine.READY and state.reply is None and not state.closing and state.aside is None
+
+
+def serve(step: Step) -> None:
+    """Gives the engine the first waiting turn, as far as it goes, when the engine is free."""
+    if not engine_free(step) or not step.state.asks:
+        return
+    ask, rest = step.state.asks[0], step.state.asks[1:]
+    if ask.utterance is not None and not ask.streaming:
+        step.do(StreamSound(ask.utterance))
+        ask = replace(ask, streaming=True)
+        step.set(asks=(ask, *rest))
+    if not ask.ended and not (ask.guessed and step.state.config.speculate):
+        return
+    if ask.utterance is not None:
+        step.do(CommitInput(ask.utterance))
+        step.set(commits=(*step.state.commits, ask.turn))
+    else:
+        step.do(SendText(ask.text, ask.picture and step.state.camera_on))
+    number = step.next_reply()
+    step.do(CreateReply(number, ask.limit_s))
+    step.set(
+        asks=rest,
+        reply=Reply(
+            number=number,
+            turn=step.next_turn(),
+            ask=replace(ask, streaming=False),
+            asked_at_s=step.at_s,
+            speech=step.state.config.speech,
+            active_at_s=step.at_s,
+            speculative=not ask.ended,
+        ),
+    )
+
+
+# --- replying -------------------------------------------------------------------------------------------------------
+
+
+def judge_text(step: Step) -> bool:
+    """Applies the safety list to the present reply. False when it had to be cut."""
+    reply = step.state.reply
+    assert reply is not None
+    verdict = step.state.config.safety.check(reply.text, complete=reply.done)
+    if verdict is Verdict.BLOCKED:
+        cut(step, "not allowed")
+        step.earcon("error")
+        step.say("The reply was stopped: it said something on your safety list.", urgent=True)
+        return False
+    if reply.clear != (verdict is Verdict.CLEAR):
+        step.reply(clear=verdict is Verdict.CLEAR)
+    return True
+
+
+def release(step: Step) -> None:
+    """Plays what was held back, once the turn's end is certain and the text is allowed."""
+    reply = step.state.reply
+    if reply is None or reply.speculative or not reply.clear:
+        return
+    for samples in reply.held:
+        step.do(PlaySpeech(reply.number, samples))
+    if reply.held:
+        reply = replace(reply, held=(), played=True)
+    if reply.done and not reply.finish_sent:
+        if reply.played:
+            step.do(FinishSpeech(reply.number))
+            reply = replace(reply, finish_sent=True)
+        else:
+            step.set(reply=reply)
+            finish(step, 0)
+            return
+    step.set(reply=reply)
+    if not reply.speech:
+        show_reply(step, reply, heard_ms=0)
+
+
+def finish(step: Step, heard_ms: int) -> None:
+    """The present reply is over: everything that was made of it has been heard (or there was nothing to hear)."""
+    reply = step.state.reply
+    assert reply is not None
+    cut_by = "too long" if reply.limited else reply.failure
+    show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True)
+    if reply.limited and reply.item_id is not None:
+        truncate(step, reply, heard_ms)
+    if reply.failure:
+        step.earcon("error")
+        step.say(f"The engine could not answer: {reply.failure}", urgent=True)
+    elif not reply.replay and not reply.text and not reply.n_samples:
+        step.say("The engine gave an empty answer.")
+    if reply.ask.utterance is not None:
+        step.do(DropSound(reply.ask.utterance))
+    step.set(reply=None, can_repeat=step.state.can_repeat or reply.played)
+    resume(step)
+
+
+def truncate(step: Step, reply: Reply, heard_ms: int) -> None:
+    if reply.item_id is None:
+        return
+    step.do(TruncateReply(reply.item_id, heard_ms))
+    if heard_ms > 0:
+        step.set(cut_items=(*step.state.cut_items, (reply.item_id, reply.turn))[-MAX_ITEMS:])
+
+
+def pause(step: Step) -> None:
+    if not step.state.held:
+        step.do(PausePlayback())
+        step.set(held=True)
+
+
+def resume(step: Step) -> None:
+    if step.state.held:
+        step.do(ResumePlayback())
+        step.set(held=False)
+
+
+def cut(step: Step, cut_by: str, *, keep_sound: bool = False) -> None:
+    """Ends the present reply now. Its sound stops; the engine and the player are told, and asked what was heard.
+
+    `keep_sound`: the ask will be asked again, so its utterance is kept.
+    """
+    reply = step.state.reply
+    if reply is None:
+        return
+    if not reply.done:
+        step.do(CancelReply(reply.number, reply.response_id))
+    if reply.played:
+        step.do(FlushPlayback(reply.number))
+    if reply.ask.utterance is not None and not keep_sound:
+        step.do(DropSound(reply.ask.utterance))
+    closing = Closing(
+        reply=replace(reply, held=()),
+        cut_by=cut_by,
+        since_s=step.at_s,
+        heard_ms=None if reply.played else 0,
+        recorded=reply.speculative,
+        engine_done=reply.done,
+    )
+    step.set(reply=None, closing=(*step.state.closing, closing), can_repeat=step.state.can_repeat or reply.played)
+    resume(step)
+    settle(step)
+
+
+def settle(step: Step) -> None:
+    """Takes every closing as far as it goes: record what was heard, then truncate, then it is gone."""
+    left = []
+    for closing in step.state.closing:
+        reply = closing.reply
+        if closing.heard_ms is not None and not closing.recorded:
+            heard_all = reply.done and reply.n_samples > 0 and closing.heard_ms >= reply.total_ms
+            show_reply(step, reply, heard_ms=closing.heard_ms, cut_by="" if heard_all else closing.cut_by, done=True)
+            closing = replace(closing, recorded=True)
+        if not (closing.recorded and closing.engine_done):
+            left.append(closing)
+            continue
+        assert closing.heard_ms is not None
+        heard_all = reply.done and closing.heard_ms >= reply.total_ms
+        text_only = not reply.speech and bool(reply.text) and not reply.speculative
+        if not closing.gone and not reply.replay and not heard_all and not text_only:
+            truncate(step, reply, closing.heard_ms)
+    step.set(closing=tuple(left))
