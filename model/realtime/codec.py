@@ -61,6 +61,8 @@ def decode(cls: type[T], data: object, path: str = "") -> T:
 
 
 def _value(hint: Any, value: object, path: str) -> Any:
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return _union(typing.get_args(hint), value, path)
@@ -78,7 +80,7 @@ def _value(hint: Any, value: object, path: str) -> Any:
         if not isinstance(value, dict):
             raise FieldError(path, f"{path}: expected an object, got {_kind(value)}.")
         element = typing.get_args(hint)[1]
-        return value if element is Any else {key: _value(element, part, f"{path}.{key}") for key, part in value.items()}
+        return {key: _value(element, part, f"{path}.{key}") for key, part in value.items()}
     if dataclasses.is_dataclass(hint):
         return decode(cast(type, hint), value, path)
     return _scalar(hint, value, path)

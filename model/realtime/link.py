@@ -37,17 +37,16 @@ class Link:
         self._congested = False
         self._numbers = count(1)
         self.closed = False
+        self.finishing = False
 
     # --- the socket's side ---
 
-    def post(self, event: ClientEvent | WireError, n_bytes: int) -> bool:
-        """Queues what the client sent; False: the queue is now full, read no more until `has_room`."""
+    def post(self, event: ClientEvent | WireError, n_bytes: int) -> None:
+        """Queues what the client sent. Read no more while there is no room."""
         with self._lock:
             self._to_model.append((event, n_bytes))
             self._to_model_bytes += n_bytes
-            room = self._has_room()
         self._wake_model()
-        return room
 
     def has_room(self) -> bool:
         with self._lock:
@@ -74,6 +73,11 @@ class Link:
             self._wake_model()
         return message
 
+    def finish(self) -> None:
+        """The engine ends: the connection is closed when what waits has been sent."""
+        self.finishing = True
+        self._wake_socket()
+
     def close(self) -> None:
         """The client has gone."""
         with self._lock:
@@ -96,11 +100,6 @@ class Link:
         if was_full:
             self._wake_socket()
         return event
-
-    @property
-    def waiting(self) -> bool:
-        with self._lock:
-            return bool(self._to_model)
 
     @property
     def congested(self) -> bool:

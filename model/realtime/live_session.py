@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 from model.realtime import config as configs
@@ -76,7 +77,6 @@ class LiveSession:
         send: Callable[[ServerEvent], None],
         drop_speech: Callable[[str], None],
         make_detector: VoiceDetectorFactory | None,
-        now_s: Callable[[], float],
         session_id: str,
     ) -> None:
         self.config = configs.initial(abilities)
@@ -89,7 +89,6 @@ class LiveSession:
         self._abilities = abilities
         self._drop_speech = drop_speech
         self._make_detector = make_detector
-        self._now_s = now_s
         self._session_id = session_id
         self._numbers = count(1)
         self._turns: TurnFinder | None = None
@@ -212,6 +211,8 @@ class LiveSession:
         record = Record(buffer.item_id, "user", sound + (Part("input_image"),) * buffer.n_pictures)
         record.handles = buffer.handles
         self.turn.close(buffer)
+        if self._turns is not None:
+            self._turns.end_turn()
         previous = self.records.add(record)
         self.send(InputAudioBufferCommitted(record.id, previous))
         self._announce(record, previous)
@@ -222,7 +223,8 @@ class LiveSession:
         self.turn.take_back_buffer(self.session)
         if self.turn.buffer is not None:
             self.turn.inputs.pop()
-        self._new_turn_finder()
+        if self._turns is not None:
+            self._turns.end_turn()
         self.send(InputAudioBufferCleared())
 
     def _new_turn_finder(self) -> None:
@@ -321,12 +323,10 @@ class LiveSession:
     def _cancel(self, reply: LiveReply, reason: Reason) -> None:
         """Ends a running response; one that had not said anything leaves no trace."""
         self._drop_speech(reply.response_id)
-        generator, reply.generator = reply.generator, None
-        if generator is not None:
-            generator.close()
+        reply.stop()
         reply.finish("cancelled", reason)
         if reply.record is None:
-            if generator is not None:
+            if reply.begun:
                 self.session.interrupt(heard_ms=0)
             self._reopen(reply)
 
@@ -381,7 +381,7 @@ class LiveSession:
         reply = self.active_reply
         if reply is not None and reply.generator is not None:
             if may_speak:
-                self._step(reply)
+                reply.advance()
             return may_speak
         if self._renew_session:
             self._renew()
@@ -392,15 +392,14 @@ class LiveSession:
         if self.turn.feed(self.session):
             return True
         if self.transcripts.wanted and quiet_s >= QUIET_S and self.turn.buffer is None:
-            self.transcripts.run(self.session)
+            self._transcribe()
             return True
         return False
 
     def close(self) -> None:
         """Frees the reply and the session."""
-        if self.last_reply is not None and self.last_reply.generator is not None:
-            self.last_reply.generator.close()
-            self.last_reply.generator = None
+        if self.last_reply is not None:
+            self.last_reply.stop()
 
     def _start(self, reply: LiveReply) -> None:
         self.turn.take_back_buffer(self.session)
@@ -413,10 +412,13 @@ class LiveSession:
         else:
             reply.generator = self.session.reply(max_tokens=request.max_tokens, speech=request.speech)
 
-    def _step(self, reply: LiveReply) -> None:
-        assert reply.generator is not None
-        if not reply.advance():
-            reply.generator = None
+    def _transcribe(self) -> None:
+        item_id, text = self.transcripts.run(self.session)
+        record = self.records.get(item_id)
+        if record is not None:
+            record.content = tuple(
+                replace(part, transcript=text) if part.type == "input_audio" else part for part in record.content
+            )
 
     def _renew(self) -> None:
         """A session with other instructions or another voice, holding the same conversation as text."""
@@ -428,8 +430,7 @@ class LiveSession:
         mistake = WireError("model_error", f"The model failed: {error}")
         reply = self.active_reply
         if reply is not None and reply.generator is not None:
-            reply.generator.close()
-            reply.generator = None
+            reply.stop()
             reply.finish("failed", error=TranscriptionError(str(mistake), mistake.code))
         self.complain(mistake, None, "server_error")
 

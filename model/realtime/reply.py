@@ -64,6 +64,8 @@ class LiveReply:
         """The user's inputs that this reply answers; they are open again when the reply is taken back."""
         self.handle: Any = None
         self.generator: Generator[Any, None, None] | None = None
+        self.begun = False
+        """The model has been asked for something."""
         self.done = False
         self.completed = False
         self.previous: LiveReply | None = None
@@ -85,17 +87,24 @@ class LiveReply:
     def audio_ms(self) -> int:
         return self.n_samples * 1000 // SPEECH_RATE_HZ
 
-    def advance(self) -> bool:
-        """One step of the model; False: that was the last one, and `response.done` has been sent."""
+    def advance(self) -> None:
+        """One step of the model; the last one sends `response.done`."""
         assert self.generator is not None
+        self.begun = True
         event = read_event(next(self.generator, None))
         if isinstance(event, TextOut):
             self.text_delta(event.text)
         elif isinstance(event, SpeechOut):
             self.speech_delta(event.pcm)
         else:
+            self.stop()
             self._end(event)
-        return not self.done
+
+    def stop(self) -> None:
+        """Ends the model's part, which frees the session for other calls."""
+        generator, self.generator = self.generator, None
+        if generator is not None:
+            generator.close()
 
     def _end(self, end: ReplyEnd) -> None:
         usage = Usage(

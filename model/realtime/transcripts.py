@@ -41,8 +41,8 @@ class Transcripts:
     def forget(self, item_id: str) -> None:
         self._wanted = [wanted for wanted in self._wanted if wanted.item_id != item_id]
 
-    def run(self, session: SpeakingSession) -> str:
-        """Asks the model for the words of the whole turn; returns them.
+    def run(self, session: SpeakingSession) -> tuple[str, str]:
+        """Asks the model for the words of the whole turn; returns (item id, words).
 
         They belong to the newest item. Items committed before it in the same turn, and not asked for in time, fail with
         `superseded`: their words are in the newest item's.
@@ -52,7 +52,7 @@ class Transcripts:
         self.fail("superseded", f"The words of this item are in those of {newest.item_id}.", keep_newest=True)
         self._send(InputTranscriptionCompleted(newest.item_id, text, TranscriptionUsage(round(newest.sound_s, 3))))
         self._wanted.clear()
-        return text
+        return newest.item_id, text
 
     def fail(self, code: str, message: str, keep_newest: bool = False) -> None:
         """Gives up on what is waiting."""

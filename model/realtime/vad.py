@@ -66,6 +66,12 @@ class TurnFinder:
         step = max(1, round(self._detector.hop_s * self._rate_hz))
         return [event for start in range(0, len(pcm), step) for event in self._push_hop(pcm[start : start + step])]
 
+    def end_turn(self) -> None:
+        """The client has committed or cleared: what comes next is a new turn. The time line goes on."""
+        self.speaking = False
+        self._recent.clear()
+        self._padding = np.zeros(0, np.float32)
+
     def _push_hop(self, pcm: Samples) -> list[VadEvent]:
         self._n_samples += len(pcm)
         events: list[VadEvent] = []
@@ -92,8 +98,7 @@ class TurnFinder:
         self._quiet_s += self._detector.hop_s
         if self._quiet_s * 1000 < self._settings.silence_duration_ms:
             return []
-        self.speaking = False
-        self._recent.clear()
+        self.end_turn()
         return [SpeechEnds(self.now_ms)]
 
     def _pad(self, pcm: Samples) -> None:

@@ -1,0 +1,197 @@
+"""The one thread that owns the model and every session: loads it, then serves the clients in turn, a step at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from model.realtime.config import Abilities
+from model.realtime.contract import Flash, VoiceDetectorFactory
+from model.realtime.link import Link
+from model.realtime.live_session import LiveSession
+from model.realtime.transcripts import QUIET_S
+
+log = logging.getLogger(__name__)
+
+EVENTS_AT_ONCE = 256
+
+EXIT_LOAD_FAILED = 3
+EXIT_OUT_OF_MEMORY = 4
+EXIT_MODEL_DIED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the engine must end."""
+
+    message: str
+    code: str
+    exit_code: int
+
+
+@dataclass(slots=True)
+class Client:
+    """A connected client; `live` is made and used on the model thread only."""
+
+    link: Link
+    live: LiveSession | None = None
+    last_heard_s: float = 0.0
+
+
+class ModelThread:
+    """Everything that touches torch happens in here. `attach` may be called from any thread."""
+
+    def __init__(
+        self,
+        load: Callable[[], Flash],
+        model_name: str,
+        make_detector: VoiceDetectorFactory | None,
+        on_failure: Callable[[Failure], None],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._model_name = model_name
+        self._make_detector = make_detector
+        self._on_failure = on_failure
+        self._now_s = now_s
+        self._changed = threading.Condition()
+        self._news = False
+        self._stopping = False
+        self._clients: list[Client] = []
+        self._session_numbers = count(1)
+        # A daemon: a step that hangs must not keep a process alive that was told to end.
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends after the running step; False: it did not end in time. May be called twice."""
+        with self._changed:
+            self._stopping = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def attach(self, link: Link) -> None:
+        """Serves a client until its link is closed."""
+        with self._changed:
+            self._clients.append(Client(link))
+        self.wake()
+
+    def wake(self) -> None:
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    # --- on the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            flash = self._load()
+        except MemoryError as error:
+            self._on_failure(
+                Failure(f"Not enough memory to load the model: {error}", "out_of_memory", EXIT_OUT_OF_MEMORY)
+            )
+            return
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            log.exception("the model could not be loaded")
+            self._on_failure(_load_failure(error))
+            return
+        abilities = Abilities(self._model_name, tuple(flash.voices), self._make_detector is not None)
+        log.info("the model is ready")
+        try:
+            while self._wait_for_news():
+                self._serve(flash, abilities)
+        except BaseException as error:
+            self._on_failure(_death(error))
+            raise
+
+    def _wait_for_news(self) -> bool:
+        with self._changed:
+            # A transcription that waits for quiet is the only thing that becomes due by itself.
+            due = any(client.live is not None and client.live.transcripts.wanted for client in self._clients)
+            if not self._news:
+                self._changed.wait(QUIET_S if due else None)
+            self._news = False
+            return not self._stopping
+
+    def _serve(self, flash: Flash, abilities: Abilities) -> None:
+        """Works until nobody has anything to do: each client's messages, then one piece of its work, in turn."""
+        busy = True
+        while busy and not self._stopping:
+            with self._changed:
+                clients = list(self._clients)
+            busy = False
+            for client in clients:
+                if client.link.closed:
+                    self._detach(client)
+                else:
+                    busy = self._serve_client(client, flash, abilities) or busy
+
+    def _serve_client(self, client: Client, flash: Flash, abilities: Abilities) -> bool:
+        live = client.live
+        if live is None:
+            session_id = f"sess_{next(self._session_numbers)}"
+            link = client.link
+            live = client.live = LiveSession(
+                flash, abilities, link.send, link.drop_speech, self._make_detector, session_id
+            )
+        try:
+            more = self._handle_events(client, live)
+            quiet_s = self._now_s() - client.last_heard_s
+            return live.work(not client.link.congested, quiet_s) or more
+        except (ValueError, RuntimeError) as error:  # what the model refuses or cannot do is told to the client
+            if is_out_of_memory(error):
+                raise
+            log.exception("the model failed")
+            live.model_failed(error)
+            return True
+
+    def _handle_events(self, client: Client, live: LiveSession) -> bool:
+        """All that has come, within reason: a client that floods must not keep the others waiting."""
+        for _ in range(EVENTS_AT_ONCE):
+            event = client.link.take()
+            if event is None:
+                return False
+            client.last_heard_s = self._now_s()
+            live.handle(event)
+        return True
+
+    def _detach(self, client: Client) -> None:
+        with self._changed:
+            self._clients.remove(client)
+        if client.live is not None:
+            client.live.close()
+            client.live = None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch's out-of-memory errors are RuntimeErrors; told apart without importing torch."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
+def _load_failure(error: Exception) -> Failure:
+    if is_out_of_memory(error):
+        return Failure(
+            f"Not enough memory to load the model: {error} Close other programs, or choose a smaller checkpoint or "
+            "--quantize int4.",
+            "out_of_memory",
+            EXIT_OUT_OF_MEMORY,
+        )
+    return Failure(f"The model could not be loaded: {error}", "model_load_failed", EXIT_LOAD_FAILED)
+
+
+def _death(error: BaseException) -> Failure:
+    if is_out_of_memory(error):
+        return Failure(f"The engine ran out of memory: {error}", "out_of_memory", EXIT_OUT_OF_MEMORY)
+    return Failure(f"The engine failed: {type(error).__name__}: {error}", "engine_failed", EXIT_MODEL_DIED)

@@ -1,0 +1,383 @@
+"""The protocol's rules, event by event, over a scripted model. Every event is held to the `openai` package's types."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.model.realtime.harness import Harness, jpeg64, pcm16
+from tests.model.realtime.scripted import ScriptedFlash
+
+REPLY_EVENTS = [
+    "response.created",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    *["response.output_audio_transcript.delta", "response.output_audio.delta"] * 4,
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+]
+
+
+def test_spoken_turn_has_gas_events_in_gas_order() -> None:
+    client = Harness()
+    assert client.types == ["session.created"]
+    client.events.clear()
+    client.hear()
+    assert client.types == ["input_audio_buffer.committed", "conversation.item.added", "conversation.item.done"]
+    client.events.clear()
+    response = client.reply()
+    assert client.types == REPLY_EVENTS
+    assert response["status"] == "completed"
+    assert response["output"][0]["content"] == [{"type": "output_audio", "transcript": "One two three four."}]
+    assert client.last("conversation.item.done")["previous_item_id"] == "item_1_1"
+
+
+def test_sound_is_prefilled_as_it_is_appended() -> None:
+    client = Harness()
+    for _ in range(3):
+        client.say("input_audio_buffer.append", audio=pcm16(0.2))
+        client.work()
+    assert client.session.calls == ["hear"] * 3
+    client.say("input_audio_buffer.commit")
+    client.reply()
+    assert client.session.calls == ["hear"] * 3 + ["commit", "reply"]
+
+
+def test_text_only_reply() -> None:
+    client = Harness(output_modalities=["text"])
+    client.say(
+        "conversation.item.create",
+        item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
+    )
+    response = client.reply()
+    assert response["output"][0]["content"] == [{"type": "output_text", "text": "One two three four."}]
+    assert "response.output_text.delta" in client.types
+    assert not [name for name in client.types if "audio" in name]
+
+
+def test_cancel_between_steps_then_truncate_keeps_only_what_was_heard() -> None:
+    client = Harness()
+    client.hear()
+    client.say("response.create")
+    client.work(7)  # hear, commit, start, then two words with their speech
+    client.say("response.cancel")
+    done = client.last("response.done")["response"]
+    assert done["status"] == "cancelled"
+    assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    assert client.dropped == [done["id"]]
+    item_id = done["output"][0]["id"]
+    client.events.clear()
+    client.say("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=80)
+    assert client.last("conversation.item.truncated")["transcript"] == "One "
+    assert client.session.ledger[-1] == ("said", "One ")
+    retrieved = client.say("conversation.item.retrieve", item_id=item_id)[0]["item"]
+    assert retrieved["content"] == [{"type": "output_audio", "transcript": "One "}]
+    assert retrieved["status"] == "incomplete"
+
+
+def test_nothing_follows_response_done() -> None:
+    client = Harness()
+    client.hear()
+    client.say("response.create")
+    client.work(6)
+    client.say("response.cancel")
+    client.work()
+    response_id = client.last("response.done")["response"]["id"]
+    late = client.events[client.types.index("response.done") + 1 :]
+    assert not [event for event in late if event.get("response_id") == response_id]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 7])
+@pytest.mark.parametrize("take_back", ["truncate", "delete"])
+def test_speculative_reply_leaves_no_trace(steps: int, take_back: str) -> None:
+    plain, guessing = Harness(), Harness()
+    for client in (plain, guessing):
+        client.hear(0.4)
+        client.work()
+    guessing.say("response.create")
+    guessing.work(steps)
+    guessing.say("response.cancel")
+    output = guessing.last("response.done")["response"]["output"]
+    if output and take_back == "truncate":
+        guessing.say("conversation.item.truncate", item_id=output[0]["id"], content_index=0, audio_end_ms=0)
+    elif output:
+        guessing.say("conversation.item.delete", item_id=output[0]["id"])
+    guessing.work()
+    assert guessing.session.ledger == plain.session.ledger
+    for client in (plain, guessing):
+        client.hear(0.6)
+        client.reply()
+    assert guessing.session.ledger == plain.session.ledger
+    assert guessing.last("response.done")["response"]["status"] == "completed"
+
+
+def test_sound_that_came_early_is_given_again_after_a_late_truncate() -> None:
+    early, late = Harness(), Harness()
+    for client in (early, late):
+        client.hear()
+        client.reply()
+    item_id = early.last("response.done")["response"]["output"][0]["id"]
+    truncate = {"item_id": item_id, "content_index": 0, "audio_end_ms": 160}
+    early.say("conversation.item.truncate", **truncate)
+    early.hear(0.5)
+    early.say("input_audio_buffer.append", audio=pcm16(0.2))
+    early.work()
+    late.hear(0.5)
+    late.say("input_audio_buffer.append", audio=pcm16(0.2))
+    late.work()
+    late.say("conversation.item.truncate", **truncate)
+    late.work()
+    assert [entry[1] for entry in late.session.ledger] == [entry[1] for entry in early.session.ledger]
+
+
+def test_sound_appended_during_a_reply_waits_for_its_end() -> None:
+    client = Harness()
+    client.hear()
+    client.say("response.create")
+    client.work(4)
+    client.say("input_audio_buffer.append", audio=pcm16(0.5))
+    client.say("input_image_buffer.append", image=jpeg64(), at_ms=250)
+    client.say("input_audio_buffer.commit")
+    client.work()
+    assert client.session.ledger[-1][1] == (("sound", 0.5), ("picture", 0.25))
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+def test_uncommitted_sound_is_no_part_of_the_reply() -> None:
+    client = Harness()
+    client.hear()
+    client.say("input_audio_buffer.append", audio=pcm16(0.3))
+    client.work()
+    client.reply()
+    client.work()
+    assert [entry[0] for entry in client.session.ledger] == [1, "said", "said", "said", "said", "sound"]
+
+
+def test_item_created_while_the_buffer_is_open_comes_before_it() -> None:
+    client = Harness()
+    client.say("input_audio_buffer.append", audio=pcm16(0.3))
+    client.work()
+    client.say(
+        "conversation.item.create",
+        item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
+    )
+    client.work()
+    assert client.session.ledger == [(1, (("system", "Be brief."),)), ("sound", 0.3)]
+
+
+def test_clear_drops_the_buffer_and_says_so() -> None:
+    client = Harness()
+    client.say("input_audio_buffer.append", audio=pcm16(0.3))
+    client.say("input_image_buffer.append", image=jpeg64())
+    client.work()
+    client.say("input_audio_buffer.clear")
+    assert client.types[-1] == "input_audio_buffer.cleared"
+    assert client.session.ledger == []
+    assert client.say("input_audio_buffer.commit")[0]["error"]["code"] == "input_audio_buffer_commit_empty"
+
+
+def test_deleting_an_unanswered_item_leaves_the_others() -> None:
+    client = Harness()
+    first, _second = client.hear(0.3), client.hear(0.4)
+    client.work()
+    client.say("conversation.item.delete", item_id=first)
+    client.work()
+    assert [entry[1] for entry in client.session.ledger] == [(("sound", 0.4),)]
+    assert client.say("conversation.item.retrieve", item_id=first)[0]["error"]["code"] == "item_not_found"
+
+
+def test_deleting_an_answered_item() -> None:
+    client = Harness()
+    item_id = client.hear(0.3)
+    client.reply()
+    client.say("conversation.item.delete", item_id=item_id)
+    assert [entry[0] for entry in client.session.ledger] == ["said"] * 4
+
+
+def test_words_come_after_the_reply() -> None:
+    client = Harness(audio={"input": {"transcription": {"model": "sightline"}}})
+    item_id = client.hear()
+    client.say("response.create")
+    client.work()
+    assert client.types[-2:] == ["response.done", "conversation.item.input_audio_transcription.completed"]
+    assert client.events[-1]["item_id"] == item_id
+    assert client.events[-1]["transcript"] == "words 1"
+    assert client.say("conversation.item.retrieve", item_id=item_id)[0]["item"]["content"][0]["transcript"] == "words 1"
+
+
+def test_words_of_a_turn_without_a_reply_wait_for_quiet_only() -> None:
+    client = Harness(audio={"input": {"transcription": {}}})
+    client.hear()
+    client.work(quiet_s=0.0)
+    assert client.session.transcribed == 0
+    client.work(quiet_s=1.0)
+    assert client.session.transcribed == 1
+
+
+def test_response_while_one_is_made_is_refused() -> None:
+    client = Harness()
+    client.hear()
+    client.say("response.create")
+    error = client.say("response.create", event_id="mine")[0]["error"]
+    assert error["code"] == "conversation_already_has_active_response"
+    assert error["event_id"] == "mine"
+    client.work()
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+def test_metadata_comes_back() -> None:
+    client = Harness()
+    client.hear()
+    created = client.say("response.create", response={"metadata": {"reply": "7"}})[0]
+    assert created["response"]["metadata"] == {"reply": "7"}
+
+
+def test_model_failure_in_a_reply_is_a_failed_response() -> None:
+    def fail() -> None:
+        raise RuntimeError("a broken kernel")
+
+    client = Harness(ScriptedFlash(gate=fail))
+    client.hear()
+    client.say("response.create")
+    with pytest.raises(RuntimeError) as error:
+        client.work()
+    client.live.model_failed(error.value)
+    assert client.last("response.done")["response"]["status"] == "failed"
+    assert "a broken kernel" in client.last("error")["error"]["message"]
+    client.flash.gate = client.session.gate = None
+    client.hear()
+    assert client.reply()["status"] == "completed"
+
+
+def test_session_update_is_all_or_nothing() -> None:
+    client = Harness()
+    error = client.say("session.update", session={"instructions": "New", "audio": {"output": {"voice": "nobody"}}})[0]
+    assert error["error"]["param"] == "session.audio.output.voice"
+    assert "ethan, chelsie" in error["error"]["message"]
+    assert client.live.config.instructions != "New"
+
+
+def test_instructions_and_voice_take_effect() -> None:
+    client = Harness()
+    client.say("session.update", session={"instructions": "Pirate.", "audio": {"output": {"voice": "Chelsie"}}})
+    updated = client.last("session.updated")["session"]
+    assert (updated["instructions"], updated["audio"]["output"]["voice"]) == ("Pirate.", "chelsie")
+    client.hear()
+    client.reply()
+    assert (client.session.instructions, client.session.voice) == ("Pirate.", "chelsie")
+
+
+def test_older_flat_session_fields_are_understood() -> None:
+    client = Harness()
+    client.say(
+        "session.update",
+        session={"modalities": ["text"], "voice": "chelsie", "input_audio_format": "pcm16", "turn_detection": None},
+    )
+    updated = client.last("session.updated")["session"]
+    assert updated["output_modalities"] == ["text"]
+    assert updated["audio"]["output"]["voice"] == "chelsie"
+
+
+def test_sixteen_kilohertz() -> None:
+    client = Harness(audio={"input": {"format": {"type": "audio/pcm", "rate": 16_000}}})
+    client.say("input_audio_buffer.append", audio=pcm16(0.5, 16_000))
+    client.work()
+    assert client.session.ledger == [("sound", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"type": "input_audio_buffer.append", "audio": "AAA="}, None),
+        ({"type": "input_audio_buffer.append", "audio": "!!!!"}, "invalid_base64"),
+        ({"type": "input_audio_buffer.append", "audio": "AAAA"}, "invalid_value"),
+        ({"type": "input_image_buffer.append", "image": "AAAA"}, "invalid_image"),
+        ({"type": "input_image_buffer.append", "image": jpeg64()[:80]}, "invalid_image"),
+        ({"type": "input_image_buffer.append", "image": jpeg64(), "at_ms": -1}, "invalid_value"),
+        ({"type": "conversation.item.truncate", "item_id": "x", "audio_end_ms": 0}, "item_not_found"),
+        ({"type": "conversation.item.create", "item": {"type": "function_call"}}, "invalid_value"),
+        ({"type": "response.cancel"}, "response_cancel_not_active"),
+        ({"type": "session.update", "session": {"audio": {"input": {"format": {"rate": 8000}}}}}, "invalid_value"),
+        ({"type": "session.update", "session": {"tools": [{"type": "function"}]}}, "invalid_value"),
+    ],
+)
+def test_mistakes_are_answered(fields: dict[str, object], code: str | None) -> None:
+    client = Harness()
+    answer = client.say(str(fields.pop("type")), event_id="mine", **fields)
+    if code is None:
+        assert answer == []
+    else:
+        assert (answer[0]["error"]["code"], answer[0]["error"]["event_id"]) == (code, "mine")
+
+
+def test_a_huge_picture_is_refused_by_its_header() -> None:
+    import base64
+
+    data = bytearray(base64.b64decode(jpeg64()))
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    answer = Harness().say("input_image_buffer.append", image=base64.b64encode(bytes(data)).decode())
+    assert answer[0]["error"]["code"] == "invalid_image"
+    assert "65535x65535" in answer[0]["error"]["message"]
+
+
+def test_a_full_buffer_refuses_and_says_so() -> None:
+    client = Harness()
+    for _ in range(5):
+        assert client.say("input_audio_buffer.append", audio=pcm16(60.0)) == []
+    answer = client.say("input_audio_buffer.append", audio=pcm16(0.1))
+    assert answer[0]["error"]["code"] == "input_audio_buffer_full"
+    client.say("input_audio_buffer.clear")
+    assert client.say("input_audio_buffer.append", audio=pcm16(0.1)) == []
+
+
+class LoudnessDetector:
+    """Stands in for silero: what it says is certain, so that the time line can be checked to the hop."""
+
+    hop_s = 0.032
+
+    def __init__(self, rate_hz: int) -> None:
+        self._hop = round(self.hop_s * rate_hz)
+        self._rest = np.zeros(0, np.float32)
+
+    def push(self, pcm: np.ndarray) -> list[float]:
+        self._rest = np.concatenate([self._rest, pcm])
+        n_hops = len(self._rest) // self._hop
+        hops = self._rest[: n_hops * self._hop].reshape(n_hops, self._hop)
+        self._rest = self._rest[n_hops * self._hop :]
+        return [1.0 if np.abs(hop).max() > 0.1 else 0.0 for hop in hops]
+
+
+def test_server_vad_finds_the_turn_and_answers() -> None:
+    client = Harness(make_detector=LoudnessDetector)
+    for seconds, level in ((1.0, 0.0), (1.0, 0.3), (1.0, 0.0)):
+        for _ in range(round(seconds / 0.1)):
+            client.say("input_audio_buffer.append", audio=pcm16(0.1, level=level))
+            client.work()
+    started = client.last("input_audio_buffer.speech_started")
+    stopped = client.last("input_audio_buffer.speech_stopped")
+    assert 500 <= started["audio_start_ms"] <= 750
+    assert 2450 <= stopped["audio_end_ms"] <= 2650
+    assert started["item_id"] == stopped["item_id"] == client.last("input_audio_buffer.committed")["item_id"]
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+def test_server_vad_interrupts_a_reply() -> None:
+    client = Harness(make_detector=LoudnessDetector)
+    client.hear()
+    client.say("response.create")
+    client.work(4)
+    client.say("input_audio_buffer.append", audio=pcm16(0.3))
+    done = client.last("response.done")["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert client.types[-1] == "input_audio_buffer.speech_started"
+
+
+def test_server_vad_without_a_detector_is_refused() -> None:
+    answer = Harness().say("session.update", session={"audio": {"input": {"turn_detection": {"type": "server_vad"}}}})
+    assert answer[0]["error"]["param"] == "session.audio.input.turn_detection.type"
