@@ -1,0 +1,110 @@
+"""Everything that can be done, each with its key: the menus and the buttons share these actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow
+
+from app.commands import (
+    Command,
+    Describe,
+    NewConversation,
+    ReadAloud,
+    Repeat,
+    SetCamera,
+    SetMicrophone,
+    SetPrivacy,
+    Stop,
+)
+from app.view import View
+
+KEYS_HELP = (
+    ("Esc", "Stop the reply"),
+    ("Ctrl+D", "Describe what the camera sees"),
+    ("Ctrl+R", "Read aloud the text in the picture"),
+    ("Ctrl+E", "Repeat the last answer"),
+    ("Ctrl+M", "Microphone on or off"),
+    ("Ctrl+K", "Camera on or off"),
+    ("F12", "Microphone and camera off; again: both back on"),
+    ("Ctrl+L", "Go to the text field"),
+    ("Ctrl+T", "Go to the transcript"),
+    ("Ctrl+Shift+C", "Copy the transcript"),
+    ("Ctrl+S", "Save the transcript"),
+    ("Ctrl+N", "New conversation"),
+    ("Ctrl+,", "Settings"),
+    ("F1", "This list of keys"),
+    ("Ctrl+Q", "Quit"),
+)
+
+
+class Actions:
+    """Makes the window's actions and menus. `send` takes the commands; the rest are callbacks of the window."""
+
+    def __init__(self, window: QMainWindow, send: Callable[[Command], None]) -> None:
+        self._window = window
+        self._send = send
+        self._view = View()
+        self.microphone = self._toggle("&Microphone", "Ctrl+M", lambda on: SetMicrophone(on))
+        self.camera = self._toggle("&Camera", "Ctrl+K", lambda on: SetCamera(on))
+        self.privacy = self._command("Microphone and camera &off", "F12", self._privacy)
+        self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
+        self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
+        self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
+        self.stop = self._command("&Stop", "Esc", Stop)
+        self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
+        self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
+        self.save = self._local("&Save transcript …", "Ctrl+S")
+        self.settings = self._local("Se&ttings …", "Ctrl+,")
+        self.to_text = self._local("Go to te&xt field", "Ctrl+L")
+        self.to_transcript = self._local("Go to t&ranscript", "Ctrl+T")
+        self.keys = self._local("&Keys", "F1")
+        self.about = self._local("&About Sightline", "")
+        self.quit = self._local("&Quit", "Ctrl+Q")
+        self._fill_menus()
+
+    def show_view(self, view: View) -> None:
+        """Check marks follow what is, not what was clicked."""
+        self._view = view
+        self.microphone.setChecked(view.microphone_on)
+        self.camera.setChecked(view.camera_on)
+        both_off = not view.microphone_on and not view.camera_on
+        self.privacy.setText("Microphone and camera back &on" if both_off else "Microphone and camera &off")
+
+    def _privacy(self) -> Command:
+        return SetPrivacy(self._view.microphone_on or self._view.camera_on)
+
+    def _local(self, text: str, keys: str) -> QAction:
+        action = QAction(text, self._window)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+        self._window.addAction(action)
+        return action
+
+    def _command(self, text: str, keys: str, make: Callable[[], Command]) -> QAction:
+        action = self._local(text, keys)
+        action.setAutoRepeat(False)  # a key held down must not ask again and again
+        action.triggered.connect(lambda: self._send(make()))
+        return action
+
+    def _toggle(self, text: str, keys: str, make: Callable[[bool], Command]) -> QAction:
+        action = self._local(text, keys)
+        action.setAutoRepeat(False)
+        action.setCheckable(True)
+        action.setChecked(True)
+        action.triggered.connect(lambda on: self._send(make(on)))
+        return action
+
+    def _fill_menus(self) -> None:
+        bar = self._window.menuBar()
+        for title, actions in (
+            ("&Conversation", (self.new, None, self.copy, self.save, None, self.settings, None, self.quit)),
+            ("&Talk", (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat)),
+            ("&Look", (self.describe, self.read_aloud)),
+            ("&Go", (self.to_text, self.to_transcript)),
+            ("&Help", (self.keys, self.about)),
+        ):
+            menu = bar.addMenu(title)
+            for action in actions:
+                menu.addSeparator() if action is None else menu.addAction(action)

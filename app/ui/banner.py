@@ -1,0 +1,84 @@
+"""Messages that must not be missed: problems with their remedies, and the notice that the engine is remote."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.ui.icons import pixmap
+from app.ui.theme import Theme
+from app.view import EngineInfo, Problem
+
+MAX_SHOWN = 3  # the newest; more would push the conversation off the window
+
+
+class ProblemBanner(QFrame):
+    """The problems there are now, newest first, each with its remedy; hidden when there is none."""
+
+    retry = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("problem")
+        self.setAccessibleName("Problems")
+        self._icon, self._words = QLabel(), QLabel()
+        self._words.setWordWrap(True)
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        self._words.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self._words.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._retry = QPushButton("&Try again")
+        self._retry.setAccessibleDescription("Starts the engine again")
+        self._retry.clicked.connect(self.retry)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 10, 14, 10)
+        layout.setSpacing(12)
+        layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._words, 1)
+        layout.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._problems: tuple[Problem, ...] = ()
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        return self._words.text()
+
+    def set_theme(self, theme: Theme, size_pt: float) -> None:
+        self._icon.setPixmap(pixmap("warning", theme.on_warning, round(size_pt * 2.2), self.devicePixelRatioF()))
+
+    def show_problems(self, problems: tuple[Problem, ...], can_retry: bool) -> None:
+        self._retry.setVisible(can_retry)
+        if problems == self._problems:
+            return
+        self._problems = problems
+        newest = list(reversed(problems))[:MAX_SHOWN]
+        self._words.setText("\n\n".join(f"{p.message} {p.remedy}".strip() for p in newest))
+        self.setVisible(bool(problems))
+
+
+class RemoteBanner(QFrame):
+    """Visible the whole time while sound and pictures leave this machine."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("remote")
+        self.setAccessibleName("Remote engine")
+        self._icon, self._words = QLabel(), QLabel()
+        self._words.setWordWrap(True)
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        column = QVBoxLayout()
+        column.addWidget(self._words)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 8, 14, 8)
+        layout.setSpacing(12)
+        layout.addWidget(self._icon)
+        layout.addLayout(column, 1)
+        self.hide()
+
+    def set_theme(self, theme: Theme, size_pt: float) -> None:
+        self._icon.setPixmap(pixmap("remote", theme.on_remote, round(size_pt * 2), self.devicePixelRatioF()))
+
+    def show_engine(self, engine: EngineInfo) -> None:
+        self._words.setText(f"Remote engine: your voice and pictures are sent to {engine.url}")
+        self.setVisible(engine.remote)

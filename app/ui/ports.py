@@ -1,0 +1,52 @@
+"""What the window needs besides the Assistant; main.py puts the concrete parts in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from app.assistant import AssistantInterface
+from app.settings import Settings
+
+DeviceKind = Literal["microphone", "speaker", "pictures"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """One entry of a picker: the name that `ChooseDevice` takes, and what people read."""
+
+    name: str
+    label: str
+
+
+class Picture(Protocol):
+    """A small picture for the preview: 8-bit RGB rows without gaps, at most about 640 x 480."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def rgb(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class WindowParts:
+    """Everything that is not Qt.
+
+    `settings` gives the settings as they are now; it must return at once.
+    `compose` makes the Assistant and may take seconds: it runs in a thread of its own while the window is already up.
+    `list_devices` may take seconds too and is called in a worker thread. `latest_picture` must return at once: it is
+    called from the Qt thread about twelve times a second.
+    """
+
+    settings: Callable[[], Settings]
+    compose: Callable[[], AssistantInterface]
+    list_devices: Callable[[DeviceKind], list[DeviceChoice]]
+    latest_picture: Callable[[], Picture | None]

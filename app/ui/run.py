@@ -1,0 +1,111 @@
+"""Starts the window, and ends everything when it closes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSocketNotifier, QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.ui.bridge import AssistantBridge
+from app.ui.ports import WindowParts
+from app.ui.window import MainWindow
+
+STOP_TIMEOUT_S = 2.5  # for devices and engine; the whole program has 3 s
+HARD_LIMIT_S = 2.9
+
+
+class NoDisplay(Exception):  # noqa: N818  # it is a state of the machine, not a fault
+    """There is no display to show a window on. The message says what to do."""
+
+
+def check_display() -> None:
+    """Raises NoDisplay. Qt would abort the process, with a message that names the wrong library."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
+        return
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise NoDisplay(
+            "There is no display, so there can be no window. Log in to a desktop, or use Sightline without one: "
+            "main.py converse --help"
+        )
+
+
+def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:
+    """Shows the window and runs until it is closed. Returns the exit status. Raises NoDisplay."""
+    check_display()
+    application = QApplication(["sightline", *arguments])
+    application.setApplicationName("Sightline")
+    application.setDesktopFileName("sightline")
+    bridge = AssistantBridge(parts.compose)
+    window = MainWindow(parts, bridge)
+    closer = _Closer(application, bridge, window)
+    window.closing.connect(closer.begin)
+    signals = _SignalsToQt(window.close)
+    window.show()
+    # The first picture of the window is on the screen before anything else starts.
+    QTimer.singleShot(0, bridge.start)
+    try:
+        return application.exec()
+    finally:
+        signals.close()
+        closer.end()
+
+
+class _Closer:
+    """Ends the Assistant off the Qt thread, then the program; and the program in any case within HARD_LIMIT_S."""
+
+    def __init__(self, application: QApplication, bridge: AssistantBridge, window: MainWindow) -> None:
+        self._application = application
+        self._bridge = bridge
+        self._watchdog: threading.Timer | None = None
+        application.setQuitOnLastWindowClosed(False)
+        bridge.stopped.connect(application.quit)
+
+    def begin(self) -> None:
+        if self._watchdog is not None:
+            return
+        # A driver or a model that hangs must not keep a window-less process alive.
+        self._watchdog = threading.Timer(HARD_LIMIT_S, os._exit, (1,))
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        self._bridge.stop(STOP_TIMEOUT_S)
+
+    def end(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
+
+class _SignalsToQt:
+    """SIGINT and SIGTERM close the window like its close button does.
+
+    Python runs signal handlers only between its own instructions, and Qt's event loop executes none while it waits:
+    the wake-up socket makes it run.
+    """
+
+    def __init__(self, close: object) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read)
+        self._notifier.activated.connect(self._drain)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
+        assert callable(close)
+        self._before = {
+            number: signal.signal(number, lambda _number, _frame: close()) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def _drain(self) -> None:
+        self._reader.recv(64)
+
+    def close(self) -> None:
+        self._notifier.setEnabled(False)
+        signal.set_wakeup_fd(self._wakeup_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._reader.close()
+        self._writer.close()

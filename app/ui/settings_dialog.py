@@ -1,0 +1,245 @@
+"""The settings, on four pages. "Save" sends what was changed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QSlider,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.commands import ChangeSettings
+from app.settings import Settings, SettingsError
+from app.view import EngineInfo
+
+Value = object
+TYPE_SIZES = ((1.0, "Normal"), (1.25, "Large"), (1.5, "Very large"), (2.0, "Largest"))
+TALK_KEYS = ("F2", "F3", "F4", "F5", "F7", "F8", "F9")
+DETAIL = (("brief", "Brief: one sentence first"), ("normal", "Normal"), ("full", "Full: everything that can be seen"))
+QUANTIZE = (("none", "As published"), ("int8", "8 bit: half the memory"), ("int4", "4 bit: a quarter of the memory"))
+
+
+class SettingsDialog(QDialog):
+    """`changed` carries one ChangeSettings when something was changed and saved."""
+
+    changed = Signal(object)
+
+    def __init__(self, settings: Settings, engine: EngineInfo, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Settings")
+        self._settings = settings
+        self._readers: dict[str, Callable[[], Value]] = {}
+        tabs = QTabWidget()
+        tabs.addTab(self._answers_page(settings, engine), "&Answers")
+        tabs.addTab(self._sound_page(settings), "&Sound")
+        tabs.addTab(self._display_page(settings), "&Display and keys")
+        tabs.addTab(self._engine_page(settings), "&Engine")
+        self._error = QLabel()
+        self._error.setWordWrap(True)
+        self._error.setTextFormat(Qt.TextFormat.PlainText)
+        self._error.hide()
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._save)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(tabs, 1)
+        layout.addWidget(self._error)
+        layout.addWidget(buttons)
+        self.resize(680, 560)
+
+    def changes(self) -> tuple[tuple[str, Value], ...]:
+        """What differs from the settings that the dialog was opened with."""
+        read = ((name, reader()) for name, reader in self._readers.items())
+        return tuple((name, value) for name, value in read if value != getattr(self._settings, name))
+
+    def _save(self) -> None:
+        changes = self.changes()
+        try:
+            self._settings.validated(dict(changes))
+        except SettingsError as error:
+            self._error.setText(str(error))
+            self._error.show()
+            self._error.setFocus()
+            return
+        if changes:
+            self.changed.emit(ChangeSettings(changes))
+        self.accept()
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+
+    def _answers_page(self, settings: Settings, engine: EngineInfo) -> QWidget:
+        page, form = _page()
+        voices = [("", "The model's first voice")] + [(voice, voice) for voice in engine.voices]
+        self._choice(form, "voice", "&Voice", voices, settings.voice)
+        self._choice(form, "detail", "&Detail", DETAIL, settings.detail)
+        instructions = QPlainTextEdit(settings.instructions)
+        instructions.setTabChangesFocus(True)
+        instructions.setPlaceholderText("Empty: Sightline's own instructions")
+        self._row(form, "&Instructions", instructions)
+        self._readers["instructions"] = lambda: instructions.toPlainText().strip()
+        self._check(form, "speech", "S&poken replies", settings.speech)
+        self._slider(form, "reply_limit_s", "&Longest reply", settings.reply_limit_s, (10, 300, 1.0), "{:.0f} seconds")
+        self._check(form, "keep_history", "&Keep conversations on this machine", settings.keep_history)
+        return page
+
+    def _sound_page(self, settings: Settings) -> QWidget:
+        page, form = _page()
+        self._slider(form, "volume", "&Volume", settings.volume, (0, 20, 0.05), "{:.0%}")
+        self._slider(form, "speech_rate", "Speech &rate", settings.speech_rate, (5, 30, 0.1), "{:.1f} times")
+        for name, text in (
+            ("earcon_listening", "Sound when it &listens"),
+            ("earcon_thinking", "Sound while it &thinks"),
+            ("earcon_interrupted", "Sound when it is &interrupted"),
+            ("earcon_error", "Sound when there is a &problem"),
+        ):
+            self._check(form, name, text, getattr(settings, name))
+        return page
+
+    def _display_page(self, settings: Settings) -> QWidget:
+        page, form = _page()
+        sizes: list[tuple[Value, str]] = list(TYPE_SIZES)
+        if settings.font_scale not in [size for size, _ in TYPE_SIZES]:
+            sizes.append((settings.font_scale, f"{settings.font_scale:.0%}"))
+        self._choice(form, "font_scale", "&Type size", sizes, settings.font_scale)
+        self._check(form, "high_contrast", "&High contrast", settings.high_contrast)
+        keys = [(key, key) for key in dict.fromkeys((*TALK_KEYS, settings.push_to_talk_key))]
+        self._choice(form, "push_to_talk_key", "&Push-to-talk key (held)", keys, settings.push_to_talk_key)
+        return page
+
+    def _engine_page(self, settings: Settings) -> QWidget:
+        page, form = _page()
+        checkpoint = QLineEdit(settings.checkpoint)
+        checkpoint.setPlaceholderText("Empty: the one that comes with Sightline")
+        browse = QPushButton("&Browse …")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(partial(self._browse, checkpoint))
+        row = QWidget()
+        across = QHBoxLayout(row)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.addWidget(checkpoint, 1)
+        across.addWidget(browse)
+        label = QLabel("&Checkpoint folder")
+        label.setBuddy(checkpoint)
+        checkpoint.setAccessibleName("Checkpoint folder")
+        form.addRow(label, row)
+        self._readers["checkpoint"] = lambda: checkpoint.text().strip()
+        self._choice(form, "quantize", "&Weights", QUANTIZE, settings.quantize)
+        url = QLineEdit(settings.engine_url)
+        url.setPlaceholderText("Empty: the engine on this machine")
+        self._row(form, "&Remote engine", url)
+        self._readers["engine_url"] = lambda: url.text().strip()
+        token = QLineEdit(settings.engine_token)
+        token.setEchoMode(QLineEdit.EchoMode.Password)
+        self._row(form, "Remote engine's &token", token)
+        self._readers["engine_token"] = lambda: token.text().strip()
+        note = QLabel(
+            "With a remote engine your voice and pictures leave this machine. A notice shows it all the time."
+        )
+        note.setWordWrap(True)
+        note.setObjectName("muted")
+        form.addRow(note)
+        return page
+
+    # --- fields -----------------------------------------------------------------------------------------------------
+
+    def _row(self, form: QFormLayout, text: str, field: QWidget) -> None:
+        label = QLabel(text)
+        label.setBuddy(field)
+        field.setAccessibleName(text.replace("&", ""))
+        form.addRow(label, field)
+
+    def _choice(
+        self,
+        form: QFormLayout,
+        name: str,
+        text: str,
+        choices: list[tuple[Value, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...],
+        current: Value,
+    ) -> None:
+        box = QComboBox()
+        for value, label in choices:
+            box.addItem(label, value)
+        index = box.findData(current)
+        if index < 0:
+            box.addItem(str(current), current)
+            index = box.count() - 1
+        box.setCurrentIndex(index)
+        self._row(form, text, box)
+        self._readers[name] = box.currentData
+
+    def _check(self, form: QFormLayout, name: str, text: str, current: bool) -> None:
+        box = QCheckBox(text)
+        box.setAccessibleName(text.replace("&", ""))
+        box.setChecked(current)
+        form.addRow(box)
+        self._readers[name] = box.isChecked
+
+    def _slider(
+        self,
+        form: QFormLayout,
+        name: str,
+        text: str,
+        current: float,
+        steps: tuple[int, int, float],
+        shown: str,
+    ) -> None:
+        """A slider over whole steps (first, last, size of one), with its value in words beside it."""
+        first, last, step = steps
+        slider, words = QSlider(Qt.Orientation.Horizontal), QLabel()
+        slider.setRange(first, last)
+        slider.setPageStep(max(1, (last - first) // 10))
+        words.setMinimumWidth(words.fontMetrics().horizontalAdvance("300 seconds  "))
+
+        def show(value: int) -> None:
+            words.setText(shown.format(value * step))
+            slider.setAccessibleDescription(words.text())
+
+        slider.valueChanged.connect(show)
+        start = round(current / step)
+        slider.setValue(start)
+        show(slider.value())
+        row = QWidget()
+        across = QHBoxLayout(row)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.addWidget(slider, 1)
+        across.addWidget(words)
+        label = QLabel(text)
+        label.setBuddy(slider)
+        slider.setAccessibleName(text.replace("&", ""))
+        form.addRow(label, row)
+        # A value between the steps stays as it is unless the slider was moved.
+        begun = slider.value()
+        self._readers[name] = lambda: current if slider.value() == begun else round(slider.value() * step, 3)
+
+    def _browse(self, field: QLineEdit) -> None:
+        dialog = QFileDialog(self, "Choose a checkpoint folder", field.text())
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(field.setText)
+        dialog.open()
+
+
+def _page() -> tuple[QWidget, QFormLayout]:
+    page = QWidget()
+    form = QFormLayout(page)
+    form.setContentsMargins(16, 16, 16, 16)
+    form.setVerticalSpacing(12)
+    form.setHorizontalSpacing(14)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return page, form

@@ -1,0 +1,154 @@
+"""Colours and sizes of the window: light, dark and high contrast.
+
+Every pair of text and ground used here has a contrast of at least 4.5 : 1 (7 : 1 in high contrast); a test computes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.view import Phase
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours as #rrggbb. `phases` holds the colour of each state's text and icon on `surface`."""
+
+    ground: str
+    surface: str
+    text: str
+    muted: str
+    line: str
+    accent: str
+    on_accent: str
+    warning: str
+    on_warning: str
+    remote: str
+    on_remote: str
+    phases: dict[Phase, str]
+
+
+LIGHT = Theme(
+    ground="#f2f4f7",
+    surface="#ffffff",
+    text="#17212b",
+    muted="#54616e",
+    line="#c9d1da",
+    accent="#0b57a4",
+    on_accent="#ffffff",
+    warning="#fde7e4",
+    on_warning="#7a1810",
+    remote="#fff0c7",
+    on_remote="#5a3d00",
+    phases={
+        Phase.STARTING: "#775200",
+        Phase.LISTENING: "#0a6b4d",
+        Phase.HEARING: "#0b57a4",
+        Phase.REPLYING: "#6a3fa0",
+        Phase.SPEAKING: "#a03c00",
+        Phase.PAUSED: "#54616e",
+        Phase.FAILED: "#b0251c",
+    },
+)
+
+DARK = Theme(
+    ground="#12171d",
+    surface="#1b222a",
+    text="#f0f3f6",
+    muted="#a9b4c0",
+    line="#3a4550",
+    accent="#7db4ff",
+    on_accent="#0b1622",
+    warning="#4a1a16",
+    on_warning="#ffd9d4",
+    remote="#463503",
+    on_remote="#ffe9ae",
+    phases={
+        Phase.STARTING: "#f2c14e",
+        Phase.LISTENING: "#5fd3a5",
+        Phase.HEARING: "#7db4ff",
+        Phase.REPLYING: "#c7a6f5",
+        Phase.SPEAKING: "#ffa870",
+        Phase.PAUSED: "#a9b4c0",
+        Phase.FAILED: "#ff8a80",
+    },
+)
+
+HIGH_CONTRAST = Theme(
+    ground="#000000",
+    surface="#000000",
+    text="#ffffff",
+    muted="#ffffff",
+    line="#ffffff",
+    accent="#ffe600",
+    on_accent="#000000",
+    warning="#000000",
+    on_warning="#ffe600",
+    remote="#ffe600",
+    on_remote="#000000",
+    phases={
+        Phase.STARTING: "#ffe600",
+        Phase.LISTENING: "#5dff9b",
+        Phase.HEARING: "#66e0ff",
+        Phase.REPLYING: "#f0b3ff",
+        Phase.SPEAKING: "#ffc266",
+        Phase.PAUSED: "#ffffff",
+        Phase.FAILED: "#ff9d94",
+    },
+)
+
+NORMAL_PT = 11.5
+
+
+def pick_theme(*, high_contrast: bool, dark: bool) -> Theme:
+    """High contrast wins over what the system says about dark and light."""
+    return HIGH_CONTRAST if high_contrast else DARK if dark else LIGHT
+
+
+def style_sheet(theme: Theme, size_pt: float) -> str:
+    """The application's whole style. Sizes are relative to the type size, so that large type enlarges everything."""
+    pad = round(size_pt * 0.55)
+    return f"""
+* {{ font-size: {size_pt:.1f}pt; color: {theme.text}; }}
+QMainWindow, QDialog, QMenuBar, QStatusBar {{ background: {theme.ground}; }}
+QStatusBar, QStatusBar QLabel {{ color: {theme.muted}; font-size: {size_pt * 0.88:.1f}pt; }}
+QStatusBar::item {{ border: none; }}
+QMenuBar {{ padding: 2px 4px; }}
+QMenuBar::item {{ padding: 4px 10px; border-radius: 5px; background: transparent; }}
+QMenu {{ background: {theme.surface}; border: 1px solid {theme.line}; padding: 4px; }}
+QMenu::item {{ padding: {pad}px {pad * 4}px {pad}px {pad * 3}px; border-radius: 5px; }}
+QMenu::separator {{ height: 1px; background: {theme.line}; margin: 4px; }}
+QMenuBar::item:selected, QMenu::item:selected {{ background: {theme.accent}; color: {theme.on_accent}; }}
+QFrame#card, QTextEdit, QPlainTextEdit, QLineEdit, QComboBox, QListWidget {{
+    background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; }}
+QTextEdit, QPlainTextEdit {{ padding: {pad}px; selection-background-color: {theme.accent};
+    selection-color: {theme.on_accent}; }}
+QLineEdit, QComboBox {{ padding: {pad}px {pad + 2}px; selection-background-color: {theme.accent};
+    selection-color: {theme.on_accent}; }}
+QComboBox::drop-down {{ border: none; width: {pad * 4}px; }}
+QComboBox::down-arrow {{ width: 0; height: 0; border-left: 5px solid {theme.surface};
+    border-right: 5px solid {theme.surface}; border-top: 6px solid {theme.muted}; }}
+QComboBox QAbstractItemView {{ background: {theme.surface}; border: 1px solid {theme.line};
+    selection-background-color: {theme.accent}; selection-color: {theme.on_accent}; }}
+QPushButton {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px;
+    padding: {pad}px {pad + 4}px; text-align: center; }}
+QPushButton:hover {{ border-color: {theme.accent}; }}
+QPushButton:pressed, QPushButton:checked {{ background: {theme.accent}; color: {theme.on_accent};
+    border-color: {theme.accent}; }}
+QPushButton:disabled {{ color: {theme.muted}; border-style: dashed; }}
+QPushButton:focus, QLineEdit:focus, QTextEdit:focus, QPlainTextEdit:focus, QComboBox:focus, QSlider:focus,
+QCheckBox:focus, QListWidget:focus {{ border: 3px solid {theme.accent}; border-radius: 8px; }}
+QPushButton:checked:focus {{ border: 3px solid {theme.text}; }}
+QLabel#muted {{ color: {theme.muted}; }}
+QLabel#heading {{ font-weight: 600; }}
+QFrame#problem {{ background: {theme.warning}; border: 2px solid {theme.on_warning}; border-radius: 8px; }}
+QFrame#problem QLabel {{ color: {theme.on_warning}; }}
+QFrame#remote {{ background: {theme.remote}; border: 2px solid {theme.on_remote}; border-radius: 8px; }}
+QFrame#remote QLabel {{ color: {theme.on_remote}; font-weight: 600; }}
+QCheckBox {{ spacing: {pad}px; padding: 4px; border: 3px solid transparent; }}
+QCheckBox::indicator {{ width: {pad * 2 + 4}px; height: {pad * 2 + 4}px; }}
+QToolTip {{ background: {theme.surface}; color: {theme.text}; border: 1px solid {theme.line}; }}
+QScrollBar:vertical {{ background: transparent; width: 12px; }}
+QScrollBar::handle:vertical {{ background: {theme.line}; border-radius: 5px; min-height: 32px; margin: 1px; }}
+QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
+"""
