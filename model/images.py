@@ -114,7 +114,7 @@ def smart_size(height: int, width: int, *, factor: int, min_pixels: int, max_pix
         raise InputError(f"the picture is {height} x {width} pixels; it must have at least one pixel")
     if max(height, width) / min(height, width) > MAX_ASPECT_RATIO:
         raise InputError(
-            f"the picture is {height} x {width} pixels; one side may be at most {MAX_ASPECT_RATIO} times the other; crop it"
+            f"the picture is {height} x {width} pixels; its sides differ by over {MAX_ASPECT_RATIO} times; crop it"
         )
     new_height = round(height / factor) * factor
     new_width = round(width / factor) * factor

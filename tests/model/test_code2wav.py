@@ -39,7 +39,8 @@ CONFIGS = [
 def make(changes: dict, seed: int = 0) -> tuple[Qwen3OmniMoeCode2Wav, Code2Wav]:
     """The reference and ours with the same random weights."""
     values: dict = {
-        "codebook_size": 16, "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 24,
+        "codebook_size": 16, "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2,
+        "intermediate_size": 24,
         "num_hidden_layers": 2, "num_quantizers": 4, "decoder_dim": 32, "sliding_window": 12,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
     }  # fmt: skip
