@@ -35,8 +35,11 @@ class ProblemBanner(QFrame):
         layout.setContentsMargins(14, 10, 14, 10)
         layout.setSpacing(12)
         layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._words, 1)
-        layout.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignVCenter)
+        column = QVBoxLayout()
+        column.setSpacing(10)
+        column.addWidget(self._words)
+        column.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addLayout(column, 1)
         self._problems: tuple[Problem, ...] = ()
         self.hide()
 

@@ -25,6 +25,7 @@ class Preview(QWidget):
         self._image: QImage | None = None
         self._rgb = b""  # a QImage does not keep its bytes alive
         self._number = -1
+        self._camera_on = True
         self._why_not = "No picture yet"
         self._ground, self._ink = "#0e1318", "#d6dde4"
         self.setAccessibleName("Camera preview")
@@ -43,17 +44,19 @@ class Preview(QWidget):
     def sizeHint(self) -> QSize:  # noqa: N802  # Qt's name
         return QSize(384, 216)
 
-    def show_why_not(self, reason: str) -> None:
-        """What to say while there is no picture ("Camera off")."""
-        if reason != self._why_not:
-            self._why_not = reason
+    def show_state(self, camera_on: bool, why_not: str) -> None:
+        """Whether pictures may be shown at all, and what to say while there is none ("Camera off")."""
+        if (camera_on, why_not) != (self._camera_on, self._why_not):
+            self._camera_on, self._why_not = camera_on, why_not
+            self._look()
             self._describe()
             self.update()
 
     def _look(self) -> None:
         if not self.isVisible() or self.window().isMinimized():
             return
-        picture = self._latest_picture()
+        # A picture that is still there when the camera is off must not look as if it were on.
+        picture = self._latest_picture() if self._camera_on else None
         if picture is None:
             if self._image is not None:
                 self._image, self._rgb, self._number = None, b"", -1

@@ -39,6 +39,7 @@ def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:
     """Shows the window and runs until it is closed. Returns the exit status. Raises NoDisplay."""
     check_display()
     application = QApplication(["sightline", *arguments])
+    application.setStyle("Fusion")  # the same everywhere, and it takes every colour from the palette
     application.setApplicationName("Sightline")
     application.setDesktopFileName("sightline")
     bridge = AssistantBridge(parts.compose)

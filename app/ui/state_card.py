@@ -29,7 +29,7 @@ def detail_of(view: View, talk_key: str) -> str:
         return "Speak to interrupt, Esc to stop"
     if view.phase is Phase.PAUSED:
         return f"Ctrl+M turns it on; {talk_key} talks while held"
-    return view.problems[-1].message if view.problems else "See the message above"
+    return "See the message" if view.problems else "Something went wrong"
 
 
 class LevelMeter(QWidget):

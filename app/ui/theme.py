@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PySide6.QtGui import QColor, QPalette
+
 from app.view import Phase
 
 
@@ -105,6 +107,23 @@ def pick_theme(*, high_contrast: bool, dark: bool) -> Theme:
     return HIGH_CONTRAST if high_contrast else DARK if dark else LIGHT
 
 
+def palette(theme: Theme) -> QPalette:
+    """For what the style sheet leaves to the style: check marks, placeholders, dialogs of Qt's own."""
+    made = QPalette()
+    role = QPalette.ColorRole
+    for colour, roles in (
+        (theme.ground, (role.Window,)),
+        (theme.surface, (role.Base, role.AlternateBase, role.Button, role.ToolTipBase)),
+        (theme.text, (role.WindowText, role.Text, role.ButtonText, role.ToolTipText)),
+        (theme.muted, (role.PlaceholderText,)),
+        (theme.accent, (role.Highlight, role.Link)),
+        (theme.on_accent, (role.HighlightedText,)),
+    ):
+        for one in roles:
+            made.setColor(one, QColor(colour))
+    return made
+
+
 def style_sheet(theme: Theme, size_pt: float) -> str:
     """The application's whole style. Sizes are relative to the type size, so that large type enlarges everything."""
     pad = round(size_pt * 0.55)
@@ -147,6 +166,17 @@ QFrame#remote {{ background: {theme.remote}; border: 2px solid {theme.on_remote}
 QFrame#remote QLabel {{ color: {theme.on_remote}; font-weight: 600; }}
 QCheckBox {{ spacing: {pad}px; padding: 4px; border: 3px solid transparent; }}
 QCheckBox::indicator {{ width: {pad * 2 + 4}px; height: {pad * 2 + 4}px; }}
+QTabWidget::pane {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; }}
+QTabWidget > QStackedWidget > QWidget {{ background: {theme.surface}; }}
+QTabBar::tab {{ background: transparent; padding: {pad}px {pad * 2}px; margin-right: 4px; border: 2px solid transparent;
+    border-bottom: 3px solid transparent; }}
+QTabBar::tab:selected {{ border-bottom: 3px solid {theme.accent}; font-weight: 600; }}
+QTabBar::tab:focus {{ border: 2px solid {theme.accent}; border-bottom: 3px solid {theme.accent}; }}
+QSlider {{ border: 3px solid transparent; min-height: {pad * 4}px; }}
+QSlider::groove:horizontal {{ height: 6px; background: {theme.line}; border-radius: 3px; }}
+QSlider::sub-page:horizontal {{ background: {theme.accent}; border-radius: 3px; }}
+QSlider::handle:horizontal {{ width: {pad * 3}px; margin: -{pad}px 0; border-radius: {pad}px;
+    background: {theme.accent}; border: 2px solid {theme.surface}; }}
 QToolTip {{ background: {theme.surface}; color: {theme.text}; border: 1px solid {theme.line}; }}
 QScrollBar:vertical {{ background: transparent; width: 12px; }}
 QScrollBar::handle:vertical {{ background: {theme.line}; border-radius: 5px; min-height: 32px; margin: 1px; }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QTextEdit, QWidget
 
 from app.ui.theme import Theme
@@ -69,6 +69,13 @@ class TranscriptPane(QTextEdit):
         cursor.endEditBlock()
         self._turns, self._started_at_unix_s = turns, started_at_unix_s
         bar.setValue(bar.maximum() if follow else place)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  # Qt's name
+        bar = self.verticalScrollBar()
+        follow = bar.value() >= bar.maximum() - 4
+        super().resizeEvent(event)
+        if follow:
+            bar.setValue(bar.maximum())
 
     def _write(self, cursor: QTextCursor, turn: TranscriptTurn, started_at_unix_s: float) -> None:
         """Writes one turn; begins a new paragraph first unless the document is empty."""

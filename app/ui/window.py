@@ -24,12 +24,13 @@ from app.ui.push_to_talk import PushToTalkKey
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
-from app.ui.theme import NORMAL_PT, pick_theme, style_sheet
+from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet
 from app.ui.transcript import TranscriptPane
 from app.ui.transcript_text import as_text
 from app.view import Announcement, Phase, View
 
 SIDE_EM = 30  # width of the left column in units of the type size
+SIDE_SHARE = 0.42  # of the window at most, so that large type leaves room for the transcript
 MESSAGE_MS = 5000
 
 
@@ -42,7 +43,6 @@ class MainWindow(QMainWindow):
     def __init__(self, parts: WindowParts, bridge: AssistantBridge) -> None:
         super().__init__()
         self.setWindowTitle("Sightline")
-        self.resize(1080, 760)
         self._bridge = bridge
         self._stored_settings = parts.settings
         self._settings = parts.settings()
@@ -135,7 +135,7 @@ class MainWindow(QMainWindow):
         self.problems.show_problems(view.problems, can_retry=view.phase is Phase.FAILED)
         self.remote.show_engine(view.engine)
         self.pickers.show_devices(view.devices)
-        self.preview.show_why_not(_why_no_picture(view))
+        self.preview.show_state(view.camera_on, _why_no_picture(view))
         self.status.show_view(view)
 
     def apply_look(self) -> None:
@@ -146,16 +146,24 @@ class MainWindow(QMainWindow):
         if look == self._look:
             return
         self._look = look
+        self._fit_to_screen(settings.font_scale)
         theme = pick_theme(high_contrast=settings.high_contrast, dark=dark)
         size_pt = NORMAL_PT * settings.font_scale
         application = QApplication.instance()
         assert isinstance(application, QApplication)
+        application.setPalette(palette(theme))
         application.setStyleSheet(style_sheet(theme, size_pt))
-        self._side.setFixedWidth(round(size_pt * SIDE_EM))
         for part in (self.state, self.controls, self.transcript, self.question, self.problems, self.remote):
             part.set_theme(theme, size_pt)
         self.setWindowIcon(icon("sightline", theme.accent))
         self.show_view(self.view)
+
+    def _fit_to_screen(self, font_scale: float) -> None:
+        """Large type gets a larger window, as far as the screen goes."""
+        room = self.screen().availableSize()
+        scale = max(1.0, font_scale) ** 0.5
+        self.resize(min(round(1080 * scale), room.width()), min(round(760 * scale), room.height()))
+        self._side.setFixedWidth(min(round(NORMAL_PT * font_scale * SIDE_EM), round(self.width() * SIDE_SHARE)))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  # Qt's name
         super().showEvent(event)
