@@ -29,6 +29,9 @@ from audio_io.events import (
 )
 from audio_io.vad import NEURAL_SAMPLES, QUICK_SAMPLES, NeuralDetector, QuickDetector
 
+PATIENCE = 1.75
+"""Hang over the longest pause after which the speaker went on: pauses to think vary by about so much."""
+
 
 @dataclass(frozen=True)
 class SegmenterConfig:
@@ -52,7 +55,9 @@ class SegmenterConfig:
     hang_most_s: float = 1.2
     """The hang grows up to this for somebody whose pauses come close to it (see `_patience`)."""
     shortest_voiced_s: float = 0.12
-    """Less voice than this is dropped; a short "yes" has about 0.2 s."""
+    """Less voice than this is dropped; a short "yes" has about 0.3 s."""
+    drop_s: float = 0.3
+    """Silence after which too little voice is dropped, so that an interrupted reply goes on soon."""
     longest_s: float = 60.0
     """An utterance is ended after this, so that memory and waiting stay bounded."""
 
@@ -164,9 +169,9 @@ class Segmenter:
 
     @property
     def hang_s(self) -> float:
-        """Silence that ends the present utterance: half as long again as the speaker's own pauses, within limits."""
+        """Silence that ends the present utterance: well above the speaker's own pauses, within limits."""
         own_s = max(self._patience_s, self._utterance.longest_pause_s if self._utterance else 0.0)
-        return min(self.config.hang_most_s, max(self.config.hang_s, 1.5 * own_s))
+        return min(self.config.hang_most_s, max(self.config.hang_s, PATIENCE * own_s))
 
     # --- sound ---
 
@@ -262,11 +267,11 @@ class Segmenter:
         if self._phase is _Phase.SPEAKING and silent_s >= self.config.pause_s:
             self._phase = _Phase.PAUSED
             events.append(SpeechPaused(utterance.last_voice_s))
-        if silent_s >= self.hang_s:
-            if utterance.voiced_s < self.config.shortest_voiced_s:
-                self._drop("too short", events)
-            else:
-                self._end("silence", events)
+        too_short = utterance.voiced_s < self.config.shortest_voiced_s
+        if too_short and silent_s >= self.config.drop_s:
+            self._drop("too short", events)
+        elif not too_short and silent_s >= self.hang_s:
+            self._end("silence", events)
 
     def _end(self, reason: EndReason, events: list[SpeechEvent]) -> None:
         utterance = self._utterance
