@@ -20,6 +20,7 @@ from torch import nn
 from model.config import AudioConfig
 from model.errors import ConfigError, InputError
 from model.mel import FRAME_RATE_HZ, LogMelStream
+from model.weights import Linear
 
 MIN_WINDOW_S, MAX_WINDOW_S = 1.0, 8.0
 _MAX_TIMESCALE = 10_000.0
@@ -43,10 +44,10 @@ class AudioAttention(nn.Module):
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
         self.n_heads = config.encoder_attention_heads
-        self.q_proj = nn.Linear(config.d_model, config.d_model)
-        self.k_proj = nn.Linear(config.d_model, config.d_model)
-        self.v_proj = nn.Linear(config.d_model, config.d_model)
-        self.out_proj = nn.Linear(config.d_model, config.d_model)
+        self.q_proj = Linear(config.d_model, config.d_model)
+        self.k_proj = Linear(config.d_model, config.d_model)
+        self.v_proj = Linear(config.d_model, config.d_model)
+        self.out_proj = Linear(config.d_model, config.d_model)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[W, T, D] -> [W, T, D]; windows do not see each other."""
@@ -66,8 +67,8 @@ class AudioLayer(nn.Module):
         super().__init__()
         self.self_attn = AudioAttention(config)
         self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
-        self.fc1 = nn.Linear(config.d_model, config.encoder_ffn_dim)
-        self.fc2 = nn.Linear(config.encoder_ffn_dim, config.d_model)
+        self.fc1 = Linear(config.d_model, config.encoder_ffn_dim)
+        self.fc2 = Linear(config.encoder_ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -92,11 +93,11 @@ class AudioEncoder(nn.Module):
         self.conv2d1 = nn.Conv2d(1, channels, 3, stride=2, padding=1)
         self.conv2d2 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
         self.conv2d3 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.conv_out = nn.Linear(channels * _conv_length(config.num_mel_bins), config.d_model, bias=False)
+        self.conv_out = Linear(channels * _conv_length(config.num_mel_bins), config.d_model, bias=False)
         self.layers = nn.ModuleList([AudioLayer(config) for _ in range(config.encoder_layers)])
         self.ln_post = nn.LayerNorm(config.d_model)
-        self.proj1 = nn.Linear(config.d_model, config.d_model)
-        self.proj2 = nn.Linear(config.d_model, config.output_dim)
+        self.proj1 = Linear(config.d_model, config.d_model)
+        self.proj2 = Linear(config.d_model, config.output_dim)
 
     @torch.inference_mode()
     def forward(self, mel: torch.Tensor, *, window_frames: int | None = None) -> torch.Tensor:
