@@ -12,14 +12,62 @@ Public interface (what a front builds on)::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from app import commands as cmd
+from app import events as ev
 from app.commands import Command
-from app.view import Announcement, View
+from app.conversation import reduce
+from app.effects import Effect
+from app.history import History
+from app.inbox import Inbox, Overflow
+from app.latency import LatencyMeter
+from app.performer import Performer
+from app.ports import (
+    AdviceMessage,
+    DeviceMessage,
+    EngineBusy,
+    EngineDown,
+    EngineSaid,
+    EngineUp,
+    GapMessage,
+    LevelMessage,
+    Message,
+    Parts,
+    PictureMessage,
+    PlayerMessage,
+    VoiceMessage,
+)
+from app.safety import SafetyList
+from app.settings import Settings, SettingsError, SettingsStore
+from app.state import Config, State
+from app.view import Announcement, EngineInfo, Problem, View
+from app.wire import session_update
+
+log = logging.getLogger(__name__)
 
 ViewCallback = Callable[[View], None]
 AnnouncementCallback = Callable[[Announcement], None]
+
+TICK_S = 0.05
+PUBLISH_S = 1 / 30
+READ_ALOUD_LIMIT_S = 300.0
+
+DESCRIBE_PROMPTS = {
+    "brief": "Describe what you see in one short sentence. Say where things are: left, right, ahead, near, far.",
+    "normal": "Describe what you see in a few sentences, the most important first. Say where things are.",
+    "full": "Describe everything you see in detail, from left to right. Say where things are.",
+}
+READ_PROMPT = (
+    "Read all the text in the picture aloud, in order and completely. Do not summarise and add nothing. "
+    "Say when a part cannot be read, and say so when there is no text."
+)
 
 
 class AssistantInterface(Protocol):
@@ -49,3 +97,453 @@ class AssistantInterface(Protocol):
     ) -> Callable[[], None]:
         """Calls `on_view` with the present view and with every later one. Returns what ends the subscription."""
         ...
+
+
+_OVERFLOW: dict[type, Overflow] = {
+    LevelMessage: Overflow.NEWEST,
+    PictureMessage: Overflow.NEWEST,
+    EngineSaid: Overflow.WAIT,
+}
+
+
+class Assistant:
+    """See `AssistantInterface`.
+
+    `lossless` is for sound files: a full queue slows the file down instead of losing sound. `observe` gets every event
+    and the effects that followed, in the owner thread (logs, tests, benchmarks).
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        store: SettingsStore,
+        history: History | None = None,
+        *,
+        default_instructions: str = "",
+        lossless: bool = False,
+        speculate: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        observe: Callable[[ev.Event, Sequence[Effect]], None] | None = None,
+    ) -> None:
+        self._parts = parts
+        self._store = store
+        self._history = history
+        self._default_instructions = default_instructions
+        self._voice_overflow = Overflow.WAIT if lossless else Overflow.REFUSE
+        self._speculate = speculate
+        self._clock_source = clock
+        self._zero_s = clock()
+        self._observe = observe
+        self._inbox: Inbox[Message | Command] = Inbox()
+        self._pending: deque[ev.Event] = deque()
+        self._latency = LatencyMeter()
+        settings = store.settings
+        self._state = State(
+            config=self._config(settings), muted=not settings.microphone_on, camera_on=settings.camera_on
+        )
+        self._performer = Performer(
+            parts,
+            self.post,
+            settings,
+            history,
+            self._latency,
+            self._pending.append,
+            self._announce,
+            self._now,
+            wall_clock,
+        )
+        self._view = View(started_at_unix_s=wall_clock(), instructions=settings.instructions or default_instructions)
+        self._shown = self._view
+        self._published_s = float("-inf")
+        self._lost_refused_ms = 0.0
+        self._utterance = 0
+        self._subscribers: list[tuple[ViewCallback, AnnouncementCallback | None]] = []
+        self._subscribers_lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- for fronts, from any thread ---
+
+    @property
+    def view(self) -> View:
+        return self._shown
+
+    def start(self) -> None:
+        if self._thread is not None:
+            raise RuntimeError("this Assistant has been started before; make a new one")
+        self._thread = threading.Thread(target=self._run, name="assistant", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        self._stopping.set()
+        self._inbox.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def send(self, command: Command) -> None:
+        if not self._inbox.put(command, Overflow.MUST) and not self._stopping.is_set():
+            log.warning("a command was lost: the Assistant is far behind (%s)", type(command).__name__)
+
+    def subscribe(
+        self, on_view: ViewCallback, on_announcement: AnnouncementCallback | None = None
+    ) -> Callable[[], None]:
+        entry = (on_view, on_announcement)
+        with self._subscribers_lock:
+            self._subscribers.append(entry)
+        on_view(self._shown)
+
+        def unsubscribe() -> None:
+            with self._subscribers_lock:
+                if entry in self._subscribers:
+                    self._subscribers.remove(entry)
+
+        return unsubscribe
+
+    # --- for the parts, from any thread ---
+
+    def post(self, message: Message) -> None:
+        """A part reports. Blocks only the writers that are meant to wait (engine, sound files)."""
+        overflow = _OVERFLOW.get(type(message), Overflow.MUST)
+        if isinstance(message, VoiceMessage):
+            overflow = self._voice_overflow if message.kind == "audio" else Overflow.MUST
+        if not self._inbox.put(message, overflow) and isinstance(message, VoiceMessage) and message.samples is not None:
+            self._lost_refused_ms += len(message.samples) / 16
+
+    # --- the owner thread ---
+
+    def _run(self) -> None:
+        try:
+            self._begin()
+            ticked_s = self._now()
+            while not self._stopping.is_set():
+                for message in self._inbox.take(TICK_S):
+                    self._handle(message)
+                now_s = self._now()
+                if now_s - ticked_s >= TICK_S:
+                    ticked_s = now_s
+                    self._tick(now_s)
+                self._publish(now_s)
+        except Exception as error:
+            # The owner's end must be a visible state, whatever ended it.
+            log.exception("the Assistant has stopped")
+            problem = Problem("assistant", f"Sightline has stopped working: {error!r}.", "Start the app again.")
+            self._state = replace(self._state, problems=(*self._state.problems, problem))
+            self._announce(Announcement(f"{problem.message} {problem.remedy}", urgent=True))
+            self._refresh()
+            self._publish(float("inf"))
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        settings = self._store.settings
+        for message in self._store.messages:
+            self._feed(ev.ProblemRaised(self._now(), Problem("settings", message, "")))
+        self._performer.start_engine()
+        mouth, ears, eyes = self._parts.mouth, self._parts.ears, self._parts.eyes
+        mouth.set_volume(settings.volume)
+        mouth.set_speech_rate(settings.speech_rate)
+        mouth.start(self.post)
+        ears.set_on(settings.microphone_on)
+        ears.start(self.post)
+        eyes.set_on(settings.camera_on)
+        eyes.start(self.post)
+        self._refresh()
+
+    def _end(self) -> None:
+        self._inbox.close()
+        # The engine first: it takes longest, and its process must not outlive us.
+        self._parts.engine.stop(2.0)
+        self._parts.ears.stop()
+        self._parts.mouth.stop()
+        self._parts.eyes.stop()
+        if self._history is not None:
+            self._history.close()
+
+    def _now(self) -> float:
+        return self._clock_source() - self._zero_s
+
+    def _feed(self, event: ev.Event) -> None:
+        """One event and all that follow from it at once."""
+        self._pending.append(event)
+        while self._pending:
+            following = self._pending.popleft()
+            self._state, effects = reduce(self._state, following)
+            if self._observe is not None:
+                self._observe(following, effects)
+            for effect in effects:
+                self._performer.perform(effect)
+
+    def _tick(self, now_s: float) -> None:
+        reply = self._state.reply
+        if reply is not None and reply.sounding:
+            heard_ms = self._parts.mouth.heard_ms(reply.number)
+            if heard_ms > reply.heard_ms:
+                self._feed(ev.PlaybackProgress(now_s, reply.number, heard_ms))
+        self._feed(ev.Tick(now_s))
+        self._refresh()
+
+    def _handle(self, message: Message | Command) -> None:
+        now_s = self._now()
+        match message:
+            case VoiceMessage():
+                self._voice(message, now_s)
+            case LevelMessage(rms_dbfs):
+                self._show(level_dbfs=round(rms_dbfs, 1))
+            case PlayerMessage():
+                self._player(message, now_s)
+            case GapMessage():
+                self._gap(message)
+            case DeviceMessage():
+                self._device(message, now_s)
+            case PictureMessage(jpeg):
+                if self._state.utterance is not None and self._state.camera_on:
+                    self._performer.send_picture(jpeg)
+            case AdviceMessage(text):
+                if self._state.utterance is None and self._state.reply is None:
+                    self._announce(Announcement(text))
+            case EngineUp() | EngineBusy() | EngineDown() | EngineSaid():
+                self._engine(message, now_s)
+            case _:
+                self._command(message, now_s)
+        self._refresh()
+
+    def _voice(self, message: VoiceMessage, now_s: float) -> None:
+        sounds = self._performer.sounds
+        if message.kind == "started":
+            self._utterance += 1
+            sounds.begin(self._utterance)
+        if message.samples is not None:
+            sounds.add(self._utterance, message.samples)
+            if message.kind == "audio":
+                self._latency.sound_arrived(message.at_s, now_s)
+        number = self._utterance
+        match message.kind:
+            case "started":
+                self._feed(ev.VoiceStarted(now_s, number, message.forced))
+            case "paused":
+                self._feed(ev.VoicePaused(now_s, number))
+            case "resumed":
+                self._feed(ev.VoiceResumed(now_s, number))
+            case "ended":
+                self._latency.utterance_ended(number, message.at_s, now_s)
+                self._feed(ev.VoiceEnded(now_s, number, message.voiced_s))
+            case "dropped":
+                self._feed(ev.VoiceDropped(now_s, number))
+
+    def _player(self, message: PlayerMessage, now_s: float) -> None:
+        if message.kind == "started":
+            latency = self._latency.playback_started(message.reply, now_s)
+            if latency is not None:
+                self._show(latency=latency)
+            self._feed(ev.PlaybackStarted(now_s, message.reply))
+        else:
+            self._feed(ev.PlaybackFinished(now_s, message.reply, message.heard_ms))
+
+    def _gap(self, message: GapMessage) -> None:
+        if message.kind == "speaker":
+            self._show(drop_outs=message.total)
+        else:
+            self._show(lost_input_ms=self._view.lost_input_ms + round(message.lost_ms))
+
+    def _device(self, message: DeviceMessage, now_s: float) -> None:
+        devices = self._view.devices
+        name = message.name if message.problem is None else ""
+        match message.kind:
+            case "microphone":
+                devices = replace(devices, microphone=name)
+            case "speaker":
+                devices = replace(devices, speaker=name)
+            case "pictures":
+                devices = replace(devices, picture_source=name)
+        self._show(devices=devices)
+        if message.problem is None:
+            self._feed(ev.ProblemOver(now_s, message.kind, f"Using {message.name}."))
+        else:
+            self._feed(ev.ProblemRaised(now_s, message.problem))
+
+    def _engine(self, message: EngineUp | EngineBusy | EngineDown | EngineSaid, now_s: float) -> None:
+        info = self._view.engine
+        match message:
+            case EngineUp(model, url, remote, voices):
+                self._performer.model_name = model
+                self._show(engine=EngineInfo(remote, url, model, voices, ready=True))
+                self._update_session()
+                self._feed(ev.EngineReady(now_s))
+            case EngineBusy(detail):
+                self._show(engine=replace(info, ready=False, detail=detail))
+            case EngineDown(reason, remedy, final):
+                self._show(engine=replace(info, ready=False, detail=reason))
+                self._feed(ev.EngineLost(now_s, reason, remedy, final))
+            case EngineSaid(server_event):
+                event = self._performer.translator.translate(server_event, now_s)
+                if isinstance(event, str):
+                    log.warning(event)
+                elif event is not None:
+                    self._mark(event, now_s)
+                    self._feed(event)
+
+    def _mark(self, event: ev.Event, now_s: float) -> None:
+        reply = self._state.reply
+        if reply is None:
+            return
+        if isinstance(event, ev.ReplyText) and event.response_id == reply.response_id:
+            self._latency.text_arrived(reply.number, now_s)
+        elif isinstance(event, ev.ReplySpeech) and event.response_id == reply.response_id:
+            self._latency.speech_arrived(reply.number, now_s)
+
+    # --- commands ---
+
+    def _command(self, command: Command, now_s: float) -> None:
+        match command:
+            case cmd.SendText(text):
+                self._feed(ev.TextEntered(now_s, text))
+            case cmd.Describe():
+                prompt = DESCRIBE_PROMPTS[self._store.settings.detail]
+                self._look(ev.TextEntered(now_s, prompt, shown="Describe what you see."))
+            case cmd.ReadAloud():
+                shown = "Read the text aloud."
+                self._look(ev.TextEntered(now_s, READ_PROMPT, shown=shown, limit_s=READ_ALOUD_LIMIT_S))
+            case cmd.SetMicrophone(on):
+                self._feed(ev.MicrophoneSet(now_s, on))
+                self._keep({"microphone_on": on})
+            case cmd.SetCamera(on):
+                self._feed(ev.CameraSet(now_s, on))
+                self._keep({"camera_on": on})
+            case cmd.SetPrivacy(on):
+                self._feed(ev.MicrophoneSet(now_s, not on))
+                self._feed(ev.CameraSet(now_s, not on))
+                self._keep({"microphone_on": not on, "camera_on": not on})
+            case cmd.PushToTalk(down):
+                self._feed(ev.PushToTalkSet(now_s, down))
+            case cmd.Stop():
+                self._feed(ev.StopAsked(now_s))
+            case cmd.Repeat():
+                self._feed(ev.RepeatAsked(now_s))
+            case cmd.NewConversation():
+                self._feed(ev.NewConversationAsked(now_s))
+            case cmd.Retry():
+                self._feed(ev.RetryAsked(now_s))
+            case cmd.ChooseDevice(kind, name):
+                self._choose(kind, name)
+            case cmd.ChangeSettings(changes):
+                self._change(dict(changes))
+
+    def _look(self, event: ev.TextEntered) -> None:
+        if not self._state.camera_on or self._parts.eyes.look() is None:
+            why = "The camera is off." if not self._state.camera_on else "There is no picture."
+            self._announce(Announcement(f"{why} Turn the camera on or choose another picture source.", urgent=True))
+            return
+        self._feed(event)
+
+    def _choose(self, kind: str, name: str | None) -> None:
+        if kind == "microphone":
+            self._parts.ears.choose(name)
+            self._keep({"microphone": name})
+        elif kind == "speaker":
+            self._parts.mouth.choose(name)
+            self._keep({"speaker": name})
+        else:
+            self._parts.eyes.choose(name)
+            self._keep({"pictures": name or "none"})
+
+    def _keep(self, changes: dict[str, object]) -> bool:
+        """Validates and writes; a problem says why not. False when nothing changed."""
+        now_s = self._now()
+        try:
+            self._store.change(changes)
+        except SettingsError as error:
+            self._feed(ev.ProblemRaised(now_s, Problem("settings", str(error), "Nothing was changed.")))
+            return False
+        except OSError as error:
+            message = f"The settings could not be written to {self._store.path}: {error.strerror}."
+            self._feed(ev.ProblemRaised(now_s, Problem("settings", message, "They hold until you quit.")))
+        else:
+            self._feed(ev.ProblemOver(now_s, "settings"))
+        self._performer.settings = self._store.settings
+        return True
+
+    def _change(self, changes: dict[str, object]) -> None:
+        before = self._store.settings
+        if not self._keep(changes):
+            return
+        after = self._store.settings
+        self._state = replace(self._state, config=self._config(after))
+        self._parts.mouth.set_volume(after.volume)
+        self._parts.mouth.set_speech_rate(after.speech_rate)
+        self._show(instructions=after.instructions or self._default_instructions)
+        if _engine_settings(before) != _engine_settings(after):
+            self._feed(ev.RetryAsked(self._now()))
+        elif (before.voice, before.instructions, before.speech) != (after.voice, after.instructions, after.speech):
+            self._update_session()
+        for kind in ("microphone", "speaker", "pictures"):
+            if getattr(before, kind) != getattr(after, kind):
+                self._choose(kind, getattr(after, kind))
+        if before.microphone_on != after.microphone_on:
+            self._feed(ev.MicrophoneSet(self._now(), after.microphone_on))
+        if before.camera_on != after.camera_on:
+            self._feed(ev.CameraSet(self._now(), after.camera_on))
+
+    def _update_session(self) -> None:
+        settings = self._store.settings
+        voices = self._view.engine.voices
+        voice = settings.voice
+        if voices and voice not in voices:
+            voice = voices[0]  # another checkpoint has other voices
+        self._show(voice=voice)
+        instructions = settings.instructions or self._default_instructions
+        self._parts.engine.send(session_update(instructions, voice, settings.speech, transcribe=True))
+
+    def _config(self, settings: Settings) -> Config:
+        return Config(
+            speculate=self._speculate,
+            speech=settings.speech,
+            reply_limit_s=settings.reply_limit_s,
+            safety=SafetyList(settings.safety_phrases),
+        )
+
+    # --- what is shown ---
+
+    def _show(self, **changes: object) -> None:
+        self._view = replace(self._view, **changes)  # type: ignore[arg-type]
+
+    def _refresh(self) -> None:
+        state = self._state
+        view = self._view
+        lost_ms = round(self._lost_refused_ms)
+        self._lost_refused_ms -= lost_ms
+        self._view = replace(
+            view,
+            phase=state.phase,
+            transcript=state.transcript,
+            problems=state.problems,
+            microphone_on=not state.muted,
+            camera_on=state.camera_on,
+            push_to_talk=state.push_to_talk,
+            lost_input_ms=view.lost_input_ms + lost_ms,
+            conversation_id=self._performer.conversation_id,
+        )
+
+    def _publish(self, now_s: float) -> None:
+        if self._view == self._shown:
+            return
+        # A new phase or problem is shown at once, everything else at a rate that a window can follow.
+        urgent = self._view.phase is not self._shown.phase or self._view.problems is not self._shown.problems
+        if not urgent and now_s - self._published_s < PUBLISH_S:
+            return
+        self._shown, self._published_s = self._view, now_s
+        with self._subscribers_lock:
+            subscribers = tuple(self._subscribers)
+        for on_view, _ in subscribers:
+            on_view(self._shown)
+
+    def _announce(self, announcement: Announcement) -> None:
+        with self._subscribers_lock:
+            subscribers = tuple(self._subscribers)
+        for _, on_announcement in subscribers:
+            if on_announcement is not None:
+                on_announcement(announcement)
+
+
+def _engine_settings(settings: Settings) -> tuple[str, str, str, str]:
+    return (settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)

@@ -1,0 +1,203 @@
+"""Carries out the conversation's effects on the parts. Owned by the Assistant's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app import effects as fx
+from app import events as ev
+from app.history import History, HistoryError
+from app.latency import LatencyMeter
+from app.ports import EngineChoice, Parts, Post
+from app.settings import Settings
+from app.sounds import Samples, Sounds
+from app.view import Announcement, Problem, TranscriptTurn
+from app.wire import Translator, response_create, restored_item, sound_append, text_item
+from model.realtime.events import (
+    ConversationItemDelete,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    InputImageBufferAppend,
+    ResponseCancel,
+    encode_base64,
+)
+
+SPEECH_RATE_HZ = 24_000
+KEPT_FOR_REPEAT = SPEECH_RATE_HZ * 120
+"""Samples of the last reply that `Repeat` can play."""
+TOKENS_PER_S = 30
+"""Upper bound on the text tokens of a second of speech; the limit in seconds is held by the conversation itself."""
+MAX_TOKENS = 4096
+
+
+class Performer:
+    """`feed` takes events that follow from an effect at once (what was heard when playback stopped)."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        post: Post,
+        settings: Settings,
+        history: History | None,
+        latency: LatencyMeter,
+        feed: Callable[[ev.Event], None],
+        announce: Callable[[Announcement], None],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.parts = parts
+        self.settings = settings
+        self.sounds = Sounds(self._send_sound)
+        self.translator = Translator()
+        self.model_name = ""
+        self.conversation_id: int | None = None
+        self._post = post
+        self._history = history
+        self._latency = latency
+        self._feed = feed
+        self._announce = announce
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._asked_with: int | None = None  # utterance of the last commit
+        self._last_speech: list[Samples] = []
+        self._last_reply = 0
+
+    def perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.StreamSound() | fx.HoldSound() | fx.RewindSound() | fx.DropSound() | fx.CommitInput():
+                self._sound(effect)
+            case (
+                fx.PlaySpeech()
+                | fx.FinishSpeech()
+                | fx.FlushPlayback()
+                | fx.PausePlayback()
+                | fx.ResumePlayback()
+                | fx.ReplayLast()
+                | fx.Earcon()
+            ):
+                self._play(effect)
+            case fx.SetMicrophone(on):
+                self.parts.ears.set_on(on)
+            case fx.ForceVoice(down):
+                self.parts.ears.force(down)
+            case fx.SetCamera(on):
+                self.parts.eyes.set_on(on)
+            case fx.Announce(announcement):
+                self._announce(announcement)
+            case fx.SaveTurn(turn):
+                self._save(turn)
+            case fx.BeginHistory():
+                self.conversation_id = None
+            case _:
+                self._tell_engine(effect)
+
+    # --- the engine ---
+
+    def _sound(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.StreamSound(utterance):
+                # The picture comes before the sound that it belongs to.
+                self.parts.eyes.set_speaking(True)
+                self.sounds.stream(utterance)
+            case fx.HoldSound(utterance):
+                self.sounds.hold(utterance)
+                self.parts.eyes.set_speaking(False)
+            case fx.RewindSound(utterance):
+                self.sounds.rewind(utterance)
+                self.parts.eyes.set_speaking(False)
+            case fx.DropSound(utterance):
+                self.sounds.drop(utterance)
+            case fx.CommitInput(utterance):
+                self.sounds.hold(utterance)
+                self.parts.eyes.set_speaking(False)
+                self.parts.engine.send(InputAudioBufferCommit())
+                self._asked_with = utterance
+
+    def _send_sound(self, samples: Samples) -> None:
+        self.parts.engine.send(sound_append(samples))
+
+    def send_picture(self, jpeg: bytes) -> None:
+        self.parts.engine.send(InputImageBufferAppend(encode_base64(jpeg)))
+
+    def _tell_engine(self, effect: fx.Effect) -> None:
+        send = self.parts.engine.send
+        match effect:
+            case fx.ClearInput():
+                self.parts.eyes.set_speaking(False)
+                send(InputAudioBufferClear())
+            case fx.SendText(text, picture):
+                self._asked_with = None
+                send(text_item(text, self.parts.eyes.look() if picture else None))
+            case fx.CreateReply(reply, limit_s):
+                self._latency.reply_asked(reply, self._asked_with, self._clock())
+                self.translator.asked(reply)
+                max_tokens = min(MAX_TOKENS, max(16, int(limit_s * TOKENS_PER_S)))
+                send(response_create(reply, self.settings.speech, max_tokens))
+            case fx.CancelReply(_, response_id):
+                send(ResponseCancel(response_id))
+            case fx.TruncateReply(item_id, heard_ms):
+                send(ConversationItemTruncate(item_id, heard_ms))
+            case fx.DeleteItem(item_id):
+                send(ConversationItemDelete(item_id))
+            case fx.RestoreConversation(turns):
+                for role, text in turns:
+                    send(restored_item(role, text))
+            case fx.NewSession():
+                self.parts.engine.new_session()
+            case fx.StartEngine(delay_s):
+                self.start_engine(delay_s)
+
+    def start_engine(self, delay_s: float = 0.0) -> None:
+        self.translator = Translator()
+        settings = self.settings
+        choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
+        self.parts.engine.start(self._post, choice, delay_s)
+
+    # --- the speaker ---
+
+    def _play(self, effect: fx.Effect) -> None:
+        mouth = self.parts.mouth
+        match effect:
+            case fx.PlaySpeech(reply, samples):
+                if reply != self._last_reply:
+                    self._last_reply, self._last_speech = reply, []
+                if sum(map(len, self._last_speech)) < KEPT_FOR_REPEAT:
+                    self._last_speech.append(samples)
+                self._give(reply, samples)
+            case fx.FinishSpeech(reply):
+                mouth.finish(reply)
+            case fx.FlushPlayback(reply):
+                self._feed(ev.PlaybackStopped(self._clock(), reply, mouth.flush(reply)))
+            case fx.PausePlayback():
+                mouth.pause()
+            case fx.ResumePlayback():
+                mouth.resume()
+            case fx.ReplayLast(reply):
+                for samples in self._last_speech:
+                    self._give(reply, samples)
+                mouth.finish(reply)
+            case fx.Earcon(name):
+                if getattr(self.settings, f"earcon_{name}"):
+                    mouth.earcon(name)
+
+    def _give(self, reply: int, samples: Samples) -> None:
+        try:
+            self.parts.mouth.play(reply, samples)
+        except BufferError as error:
+            problem = Problem("speaker", f"The speaker takes no more speech: {error}", "Choose another speaker.")
+            self._feed(ev.ProblemRaised(self._clock(), problem))
+
+    # --- the history ---
+
+    def _save(self, turn: TranscriptTurn) -> None:
+        if self._history is None or not self.settings.keep_history:
+            return
+        try:
+            if self.conversation_id is None:
+                self.conversation_id = self._history.begin(self.model_name, self._wall_clock())
+            self._history.save(self.conversation_id, turn)
+        except HistoryError as error:
+            self._history = None  # said once; the conversation goes on without
+            problem = Problem("history", f"The conversation is not being kept. {error}", "")
+            self._feed(ev.ProblemRaised(self._clock(), problem))
