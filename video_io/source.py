@@ -89,6 +89,8 @@ class ThreadedSource:
             self._publish(picture, on_frame)
 
     def _publish(self, picture: Rgb, on_frame: Callable[[Frame], None]) -> None:
+        if self._stopping.is_set():
+            return  # it was taken for somebody who has turned away
         frame = Frame(picture, self._clock(), self._number)
         self._number += 1
         self._latest = frame

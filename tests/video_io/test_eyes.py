@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.video_io.pictures import desk, write_video
+from video_io.eyes import Eyes
+from video_io.frames import SourceEvent, SourceEventKind
+
+
+class Rig:
+    def __init__(self, choice: str) -> None:
+        self.pictures: queue.Queue[bytes] = queue.Queue()
+        self.events: queue.Queue[SourceEvent] = queue.Queue()
+        self.advice: queue.Queue[str] = queue.Queue()
+        self.eyes = Eyes(choice, on_picture=self.pictures.put, on_event=self.events.put, on_advice=self.advice.put)
+        self.eyes.start()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.avi", [desk(height=240, width=320)] * 5)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert [t.name for t in threading.enumerate() if t.name == "eyes" or t.name.startswith("pictures:")] == []
+
+
+def test_speaking_sends_the_present_picture_at_once_and_a_still_scene_only_once(clip: Path) -> None:
+    rig = Rig(f"file:{clip}")
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    assert rig.pictures.empty()  # nobody speaks
+    rig.eyes.set_speaking(True)
+    jpeg = rig.pictures.get(timeout=5)
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (240, 320, 3)
+    with pytest.raises(queue.Empty):
+        rig.pictures.get(timeout=1.2)
+    rig.eyes.set_speaking(False)
+    rig.eyes.set_speaking(True)
+    assert rig.pictures.get(timeout=5)  # a new question gets its own picture
+    rig.eyes.stop()
+    rig.eyes.stop()
+
+
+def test_off_closes_the_source_and_on_opens_it_again(clip: Path) -> None:
+    rig = Rig(f"file:{clip}")
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    assert rig.eyes.look() is not None
+    assert rig.eyes.latest_picture() is not None
+    rig.eyes.set_on(False)
+    deadline = threading.Event()
+    for _ in range(200):
+        if rig.eyes.latest_picture() is None and rig.eyes.look() is None:
+            break
+        deadline.wait(0.02)
+    assert rig.eyes.look() is None
+    rig.eyes.set_on(True)
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    rig.eyes.stop()
+
+
+def test_choosing_what_is_not_there_is_an_event_and_choosing_again_recovers(clip: Path, tmp_path: Path) -> None:
+    rig = Rig("nonsense:")
+    for choice in (str(tmp_path / "none.mp4"), "camera:first", "none", f"file:{clip}"):
+        rig.eyes.choose(choice)
+    while rig.events.get(timeout=10).kind is not SourceEventKind.OPENED:
+        pass
+    rig.eyes.choose(str(tmp_path / "none.mp4"))
+    assert rig.events.get(timeout=10).kind is SourceEventKind.MISSING
+    assert rig.eyes.look() is None
+    rig.eyes.stop()
+
+
+def test_a_covered_camera_is_said(tmp_path: Path) -> None:
+    rig = Rig(str(write_video(tmp_path / "dark.avi", [np.full((120, 160, 3), 6, np.uint8)] * 5)))
+    assert "covered" in rig.advice.get(timeout=10)
+    rig.eyes.stop()
