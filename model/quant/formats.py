@@ -7,6 +7,7 @@ so reading it is a transpose of words; its first version stores zero points less
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -57,51 +58,72 @@ def module_name(weight: str) -> str:
 class PackQuantized:
     """compressed-tensors ``pack-quantized``: weight_packed, weight_scale, weight_shape, and weight_zero_point if
     asymmetric.
+
+    ``groups``: storage by module name pattern, first match first; a pattern of None matches every module (published
+    checkpoints name layer classes, which say nothing more once a quantised tensor is found).
     """
 
-    spec: QuantSpec
+    groups: tuple[tuple[str | None, QuantSpec], ...]
 
     @classmethod
     def from_config(cls, section: Mapping[str, Any]) -> PackQuantized:
-        groups = section.get("config_groups")
-        if section.get("format") != "pack-quantized" or not isinstance(groups, Mapping) or len(groups) != 1:
+        named = section.get("config_groups")
+        if section.get("format") != "pack-quantized" or not isinstance(named, Mapping) or not named:
             raise ConfigError(
-                f"config.json: compressed-tensors format {section.get('format')!r} with "
-                f"{len(groups) if isinstance(groups, Mapping) else 'no'} config groups; "
-                "this runtime reads 'pack-quantized' with one group"
+                f"config.json: compressed-tensors format {section.get('format')!r} with config groups {named!r}; "
+                "this runtime reads 'pack-quantized'"
             )
-        weights = next(iter(groups.values())).get("weights") or {}
+        groups: list[tuple[str | None, QuantSpec]] = []
+        for group in named.values():
+            spec = cls._group_spec(group.get("weights") or {})
+            targets = group.get("targets") or ["Linear"]
+            groups.extend((target[3:] if target.startswith("re:") else None, spec) for target in targets)
+        return cls(tuple(groups))
+
+    @staticmethod
+    def _group_spec(weights: Mapping[str, Any]) -> QuantSpec:
         strategy = weights.get("strategy", "group")
         if weights.get("type", "int") != "int" or strategy not in ("group", "channel"):
             raise ConfigError(
-                f"config.json: quantised weights are {weights}; expected type 'int' by 'group' or 'channel'"
+                f"config.json: quantised weights are {dict(weights)}; expected type 'int' by 'group' or 'channel'"
             )
-        group = int(weights["group_size"]) if strategy == "group" else 0
-        return cls(_spec(weights.get("num_bits"), group, weights.get("symmetric", True)))
+        size = int(weights["group_size"]) if strategy == "group" else 0
+        return _spec(weights.get("num_bits"), size, weights.get("symmetric", True))
 
     def to_config(self) -> dict[str, Any]:
         """The ``quantization_config`` section that describes this storage to us and to other tools."""
-        weights = {
-            "num_bits": self.spec.bits,
-            "type": "int",
-            "symmetric": self.spec.symmetric,
-            "strategy": "group" if self.spec.group else "channel",
-            "group_size": self.spec.group or None,
-            "dynamic": False,
-        }
+        groups = {}
+        for number, (pattern, spec) in enumerate(self.groups):
+            weights = {
+                "num_bits": spec.bits,
+                "type": "int",
+                "symmetric": spec.symmetric,
+                "strategy": "group" if spec.group else "channel",
+                "group_size": spec.group or None,
+                "dynamic": False,
+            }
+            target = "Linear" if pattern is None else f"re:{pattern}"
+            groups[f"group_{number}"] = {"targets": [target], "weights": weights}
         return {
             "quant_method": "compressed-tensors",
             "format": "pack-quantized",
             "quantization_status": "compressed",
-            "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}},
+            "config_groups": groups,
             "ignore": [],
         }
+
+    def spec_of(self, weight: str) -> QuantSpec:
+        """The storage of a quantised weight. Raises ConfigError when no group names it."""
+        for pattern, spec in self.groups:
+            if pattern is None or re.match(pattern, module_name(weight)):
+                return spec
+        raise ConfigError(f"config.json: no config group of quantization_config names {module_name(weight)}")
 
     def tensors_of(self, weight: str, shape: Shape, present: Container[str]) -> dict[str, Shape] | None:
         if weight in present or len(shape) != 2:
             return None
         n_outputs, n_inputs = shape
-        spec, base = self.spec, module_name(weight)
+        spec, base = self.spec_of(weight), module_name(weight)
         tensors: dict[str, Shape] = {
             f"{base}.weight_packed": (n_outputs, spec.n_words(n_inputs)),
             f"{base}.weight_scale": (n_outputs, spec.n_groups(n_inputs)),
@@ -113,17 +135,18 @@ class PackQuantized:
         return tensors
 
     def read(self, weight: str, shape: Shape, get: GetTensor) -> PackedWeight:
-        base = module_name(weight)
+        base, spec = module_name(weight), self.spec_of(weight)
         stored_shape = tuple(get(f"{base}.weight_shape").tolist())
         if stored_shape != shape:
             raise CheckpointError(f"{base}.weight_shape says {stored_shape}; the config says {shape}")
         zero = None
-        if not self.spec.symmetric:
+        if not spec.symmetric:
             packed_zero = get(f"{base}.weight_zero_point")  # packed along the outputs
-            zero = unpack_levels(packed_zero.t(), self.spec.bits, shape[0]).t().contiguous()
-        return PackedWeight(get(f"{base}.weight_packed"), get(f"{base}.weight_scale"), zero, shape[1], self.spec)
+            zero = unpack_levels(packed_zero.t(), spec.bits, shape[0]).t().contiguous()
+        return PackedWeight(get(f"{base}.weight_packed"), get(f"{base}.weight_scale"), zero, shape[1], spec)
 
-    def write(self, weight: str, packed: PackedWeight) -> dict[str, Tensor]:
+    @staticmethod
+    def write(weight: str, packed: PackedWeight) -> dict[str, Tensor]:
         """The tensors to store for ``weight``."""
         base = module_name(weight)
         tensors = {
@@ -132,7 +155,7 @@ class PackQuantized:
             f"{base}.weight_shape": torch.tensor(packed.shape, dtype=torch.int64),
         }
         if packed.zero is not None:
-            tensors[f"{base}.weight_zero_point"] = pack_levels(packed.zero.t(), self.spec.bits).t().contiguous()
+            tensors[f"{base}.weight_zero_point"] = pack_levels(packed.zero.t(), packed.spec.bits).t().contiguous()
         return tensors
 
 

@@ -53,8 +53,9 @@ def test_compressed_tensors_pack_quantized(bits: int, symmetric: bool) -> None:
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_written_tensors_are_read_back(symmetric: bool) -> None:
-    form = PackQuantized(QuantSpec(4, 64, symmetric))
-    packed = quantize(torch.randn(20, 130, generator=torch.Generator().manual_seed(0)), form.spec)
+    spec = QuantSpec(4, 64, symmetric)
+    form = PackQuantized(((r"m$", spec), (r"other\.", QuantSpec(8, 0))))
+    packed = quantize(torch.randn(20, 130, generator=torch.Generator().manual_seed(0)), spec)
     stored = form.write("m.weight", packed)
     assert form.tensors_of("m.weight", (20, 130), stored) == {name: tuple(t.shape) for name, t in stored.items()}
     back = form.read("m.weight", (20, 130), stored.__getitem__)
@@ -90,7 +91,7 @@ def test_auto_round_packing(packing: str, layer: object, symmetric: bool) -> Non
 
 
 def test_unquantised_weights_are_left_alone() -> None:
-    form = PackQuantized(QuantSpec())
+    form = PackQuantized(((None, QuantSpec()),))
     assert form.tensors_of("m.weight", (8, 8), {"m.weight"}) is None
     assert form.tensors_of("norm.weight", (8,), set()) is None
     assert stored_format({}) is None
