@@ -177,7 +177,7 @@ class VisionEncoder(nn.Module):
         sizes = [grid.n_tokens(self.config.spatial_merge_size) for grid in grids]
         return [
             VisionFeatures(own, own_deepstack)
-            for own, own_deepstack in zip(embeddings.split(sizes), deepstack.split(sizes, dim=1), strict=True)  # type: ignore[no-untyped-call]
+            for own, own_deepstack in zip(embeddings.split(sizes), deepstack.split(sizes, dim=1), strict=True)
         ]
 
     def _checked(self, picture: Picture) -> Picture:
@@ -196,7 +196,7 @@ class VisionEncoder(nn.Module):
         indices, weights = _corners(grid.h, grid.w, self.grid_side, self.config.spatial_merge_size)
         corners = self.pos_embed(indices.to(self.patch_embed.proj.weight.device))  # [h * w, 4, hidden]
         own = (corners * weights.to(corners.device).unsqueeze(-1)).sum(1)
-        return own.repeat(grid.t, 1)
+        return cast(torch.Tensor, own.repeat(grid.t, 1))
 
     def _rope(self, grids: Sequence[Grid], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin [N, 1, D / 2] of rows (first half of the frequencies) and columns."""
