@@ -45,7 +45,7 @@ class Tokenizer:
             try:
                 return cls(Backend.from_str(whole.read_text(encoding="utf-8")))
             # The backend raises a plain Exception for any malformed content.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 raise ConfigError(f"{whole} is no tokenizer ({error}); download it again") from error
         return cls(_from_parts(directory))
 
@@ -132,8 +132,8 @@ class ChatTokens:
             ids = tokenizer.encode(f"{role}\n")
             if len(ids) != 2 or ids[0] != expected:
                 raise ConfigError(
-                    f"the tokenizer makes {ids} of {role!r} and a line break; config.json has {role}_token_id {expected}. "
-                    "Use the tokenizer published with this checkpoint"
+                    f"the tokenizer makes {ids} of {role!r} and a line break, but config.json has id {expected}; "
+                    "use the tokenizer published with this checkpoint"
                 )
             headers[role] = (config.im_start_token_id, *ids)
         check_control_tokens(tokenizer, config)
@@ -191,18 +191,18 @@ def _from_parts(directory: Path) -> Backend:
         merges.append((pair[0], pair[1]))
     try:
         backend = Backend(models.BPE(vocab=vocab, merges=merges))
-    except Exception as error:  # noqa: BLE001  the backend raises a plain Exception for any mismatch
+    except Exception as error:  # the backend raises a plain Exception for any mismatch
         raise ConfigError(
             f"{directory}: vocab.json and merges.txt do not match ({error}); download both again"
         ) from error
-    backend.normalizer = normalizers.NFC()  # type: ignore[assignment]
-    backend.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    backend.normalizer = normalizers.NFC()
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    backend.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    backend.decoder = decoders.ByteLevel()
     _add_tokens(backend, settings.get("added_tokens_decoder") or {}, directory / "tokenizer_config.json")
     return backend
 
@@ -219,8 +219,8 @@ def _add_tokens(backend: Backend, added: Any, path: Path) -> None:
         backend.add_tokens([AddedToken(token["content"], **flags)])
         if backend.token_to_id(token["content"]) != number:
             raise ConfigError(
-                f"{path}: {token['content']!r} should have id {number}, but {backend.token_to_id(token['content'])} comes "
-                "next after vocab.json; the files do not belong together"
+                f"{path}: {token['content']!r} should have id {number}, but after vocab.json it gets "
+                f"{backend.token_to_id(token['content'])}; the files do not belong together"
             )
 
 
@@ -239,7 +239,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path} does not exist; a checkpoint needs tokenizer.json, or vocab.json, merges.txt and tokenizer_config.json"
+            f"{path} does not exist; a checkpoint needs tokenizer.json, "
+            "or vocab.json, merges.txt and tokenizer_config.json"
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text; download it again") from error

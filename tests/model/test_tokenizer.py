@@ -108,7 +108,7 @@ def test_special_tokens_are_skipped_and_ids_without_token_are_nothing(tokenizer)
     assert tokenizer.decode(ids) == "hi"
     assert tokenizer.has("<|im_end|>")
     assert not tokenizer.has("<|nothing|>")
-    with pytest.raises(ConfigError, match="no token '<|nothing|>'"):
+    with pytest.raises(ConfigError, match=r"no token '<\|nothing"):
         tokenizer.id_of("<|nothing|>")
 
 
@@ -144,7 +144,7 @@ def test_a_tokenizer_of_another_checkpoint_is_refused(tokenizer):
 
 
 def test_broken_files_are_named(directory, tmp_path):
-    with pytest.raises(ConfigError, match="vocab.json does not exist"):
+    with pytest.raises(ConfigError, match=r"vocab\.json does not exist"):
         Tokenizer.load(tmp_path)
     for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         (tmp_path / name).write_text((directory / "parts" / name).read_text())
