@@ -83,7 +83,7 @@ def audio_config() -> dict[str, Any]:
         "attention_dropout": 0,
         "conv_chunksize": 500,
         "d_model": 256,
-        "downsample_hidden_size": 64,
+        "downsample_hidden_size": 32,
         "dropout": 0,
         "encoder_attention_heads": 4,
         "encoder_ffn_dim": 1024,
@@ -91,7 +91,7 @@ def audio_config() -> dict[str, Any]:
         "initializer_range": 0.02,
         "max_source_positions": 1500,
         "n_window": 50,
-        "n_window_infer": 800,
+        "n_window_infer": 200,  # 2 s, the window the runtime listens in
         "num_mel_bins": 128,
         "output_dim": HIDDEN,
         "scale_embedding": False,
@@ -290,7 +290,7 @@ def code2wav_config() -> dict[str, Any]:
         "rope_theta": 10_000,
         "semantic_codebook_size": CODEBOOK_SIZE,
         "sliding_window": 72,
-        "upsample_rates": [8, 5, 4, 3],
+        "upsample_rates": [6, 5, 4, 4],
         "upsampling_ratios": [2, 2],
         "vector_quantization_hidden_dimension": 64,
     }

@@ -1,0 +1,1 @@
+"""The closed domain of flash-mini: what can be asked, in which words, and what the answer is."""

@@ -1,0 +1,199 @@
+"""Spoken questions for the hearing half: texts of the domain in many synthetic voices.
+
+    python -m training.hearing_data [--runs DIR] [--part NAME] [--texts N] [--seed S] [--test back|new|ood]
+
+Writes `hearing/NAME.i16` (16 kHz int16, utterances end to end) and `hearing/NAME.json` (one record an utterance).
+Each text is spoken by one of flite's voices, which also gives its phones with their times, and by espeak-ng variants.
+Parts whose names start with `test` use the voices that are kept back and are never trained on. About 0.1 s a text on
+one core. Needs Debian's flite and espeak-ng.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import subprocess
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from training import config, flite
+from training.domain import draw
+
+RATE_HZ = 16_000
+Pcm = npt.NDArray[np.float32]
+# CMU phones as flite writes them; 0 is the blank of CTC, 1 a pause.
+PHONES = (
+    "blank pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
+).split()
+PHONE_ID = {phone: number for number, phone in enumerate(PHONES)}
+
+FLITE_VOICES = ("kal", "awb", "rms", "slt")
+ESPEAK_LANGUAGES = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
+ESPEAK_VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+croak", "+klatt")
+# Kept back for evaluation (never in a part that is trained on).
+TEST_FLITE_VOICES = ("kal16",)
+TEST_ESPEAK_VOICES = ("en-gb-scotland", "en-gb-scotland+f5", "en-us+f5", "en-gb+f5")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One spoken question. `phones` are ids of PHONES; `phone_ends_s` is empty where the times are not known."""
+
+    question: draw.Question
+    voice: str
+    start: int  # first sample in the part
+    n_samples: int
+    phones: list[int] = field(default_factory=list)
+    phone_ends_s: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part on disk; the samples are mapped, not loaded."""
+
+    utterances: list[Utterance]
+    pcm: npt.NDArray[np.int16]
+
+    def samples(self, utterance: Utterance) -> Pcm:
+        """float32 [n] at 16 kHz."""
+        return self.pcm[utterance.start : utterance.start + utterance.n_samples].astype(np.float32) / 32768
+
+
+def say_flite(voice: str, text: str) -> tuple[Pcm, list[int], list[float]]:
+    """Samples, phones and their end times; `kal16` and the others at 16 kHz, `kal` is resampled from 8 kHz."""
+    words = [word for word in text.split() if any(letter.isalnum() for letter in word)]
+    spoken = flite.synthesise(voice, words)
+    pcm = spoken.pcm
+    if voice == "kal":  # an 8 kHz voice
+        pcm = soxr.resample(pcm, 8_000, RATE_HZ)
+    phones = [PHONE_ID.get(segment.phone, 1) for segment in spoken.segments]
+    return pcm, phones, [round(segment.end_s, 4) for segment in spoken.segments]
+
+
+def say_espeak(voice: str, text: str, words_per_minute: int, pitch: int) -> Pcm:
+    """Samples at 16 kHz. Raises RuntimeError with espeak-ng's words when it fails."""
+    command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "--stdout", text]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    if done.returncode != 0 or not done.stdout:
+        raise RuntimeError(f"espeak-ng failed for voice {voice!r}: {done.stderr.decode(errors='replace').strip()}")
+    pcm, rate_hz = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
+    return np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), np.float32)
+
+
+def _trim(pcm: Pcm) -> tuple[Pcm, int]:
+    """Without the silence at both ends (60 ms of it stay), and the number of samples cut off in front."""
+    loud = np.flatnonzero(np.abs(pcm) > 0.02 * max(float(np.abs(pcm).max()), 1e-4))
+    if not len(loud):
+        return pcm, 0
+    first, last = max(0, int(loud[0]) - 960), min(len(pcm), int(loud[-1]) + 960)
+    return pcm[first:last], first
+
+
+class _Writer:
+    """Appends utterances to a part."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._json = folder / f"{name}.json"
+        self._file = (folder / f"{name}.i16").open("wb")
+        self._n_samples = 0
+        self.utterances: list[Utterance] = []
+
+    def add(self, question: draw.Question, voice: str, pcm: Pcm, phones: list[int], ends_s: list[float]) -> None:
+        pcm, cut = _trim(pcm)
+        pcm = pcm * (0.5 / max(float(np.abs(pcm).max()), 1e-3))
+        self._file.write(np.round(np.clip(pcm, -1, 1) * 32767).astype(np.int16).tobytes())
+        ends_s = [round(max(0.0, end - cut / RATE_HZ), 4) for end in ends_s]
+        self.utterances.append(Utterance(question, voice, self._n_samples, len(pcm), phones, ends_s))
+        self._n_samples += len(pcm)
+
+    def close(self) -> None:
+        self._file.close()
+        self._json.write_text(json.dumps([asdict(utterance) for utterance in self.utterances]))
+
+
+def load_part(path: Path) -> Part:
+    """Open a part by its JSON file."""
+    utterances = []
+    for item in json.loads(path.read_text()):
+        item["question"] = draw.Question(**item["question"])
+        utterances.append(Utterance(**item))
+    return Part(utterances, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
+
+
+def training_parts(runs: Path) -> list[Part]:
+    """Every finished part that may be trained on. Raises FileNotFoundError when there is none."""
+    paths = [path for path in sorted((runs / "hearing").glob("*.json")) if not path.stem.startswith("test")]
+    if not paths:
+        raise FileNotFoundError(f"no speech in {runs / 'hearing'}; make it with: python -m training.hearing_data")
+    return [load_part(path) for path in paths]
+
+
+def make_training_part(folder: Path, name: str, n_texts: int, seed: int, espeak_per_text: int = 2) -> int:
+    """Speak `n_texts` drawn questions in the training voices; returns the number of utterances."""
+    rng = random.Random(seed)
+    writer = _Writer(folder, name)
+    started = time.monotonic()
+    for number in range(n_texts):
+        question = draw.question(rng)
+        voice = rng.choice(FLITE_VOICES)
+        pcm, phones, ends_s = say_flite(voice, question.text)
+        writer.add(question, "flite " + voice, pcm, phones, ends_s)
+        for _ in range(espeak_per_text):
+            voice = rng.choice(ESPEAK_LANGUAGES) + rng.choice(ESPEAK_VARIANTS)
+            pcm = say_espeak(voice, question.text, rng.randint(135, 200), rng.randint(25, 75))
+            writer.add(question, voice, pcm, [phone for phone in phones if phone != 1], [])
+        if number % 16 == 0:
+            language, question = draw.foreign(rng)
+            pcm = say_espeak(language + rng.choice(ESPEAK_VARIANTS), question.text, rng.randint(135, 190), 50)
+            writer.add(question, language, pcm, [], [])
+        if number % 200 == 199:
+            print(f"{number + 1}/{n_texts} texts, {time.monotonic() - started:.0f} s", flush=True)
+    writer.close()
+    return len(writer.utterances)
+
+
+def make_test_part(folder: Path, name: str, questions: list[draw.Question], seed: int) -> int:
+    """Speak questions in the voices that are kept back, one voice each in turn."""
+    rng = random.Random(seed)
+    writer = _Writer(folder, name)
+    voices = TEST_FLITE_VOICES + TEST_ESPEAK_VOICES
+    for number, question in enumerate(questions):
+        voice = voices[number % len(voices)]
+        if voice in TEST_FLITE_VOICES:
+            pcm, phones, ends_s = say_flite(voice, question.text)
+            writer.add(question, "flite " + voice, pcm, phones, ends_s)
+        else:
+            writer.add(question, voice, say_espeak(voice, question.text, rng.randint(140, 180), 50), [], [])
+    writer.close()
+    return len(writer.utterances)
+
+
+def main() -> None:
+    """Make one part."""
+    parser = argparse.ArgumentParser(description="Spoken questions for the hearing half.")
+    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS)
+    parser.add_argument("--part", default="part0", help="name of the part; one that starts with test is held out")
+    parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=config.SEED)
+    options = parser.parse_args()
+    folder = options.runs / "hearing"
+    if options.part.startswith("test"):
+        rng = random.Random(options.seed + 1)
+        questions = [draw.question(rng) for _ in range(options.texts)]
+        count = make_test_part(folder, options.part, questions, options.seed)
+    else:
+        count = make_training_part(folder, options.part, options.texts, options.seed)
+    print(f"{count} utterances in {folder / options.part}.json")
+
+
+if __name__ == "__main__":
+    main()
