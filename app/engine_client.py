@@ -35,6 +35,9 @@ from model.realtime.events import (
 MAX_UNSENT_BYTES = 32 * 2**20
 """Policy when full: `send` refuses (returns False); nothing that was accepted is lost or reordered."""
 
+CLOSE_FLUSH_S = 0.3
+"""After `close`, for what was sent before it."""
+
 MAX_MESSAGE_BYTES = 32 * 2**20
 
 
@@ -86,6 +89,7 @@ class EngineClient:
         self._last_error = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
+        self._close_asked: asyncio.Event | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine client", daemon=True)
 
@@ -110,16 +114,19 @@ class EngineClient:
         """Disconnects; may be called twice, and from the callback. False: the thread did not end in time."""
         with self._lock:
             self._closing = True
-        self._poke()
+        self._poke(closing=True)
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _poke(self) -> None:
-        loop, wake = self._loop, self._wake
-        if loop is not None and wake is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: there is nobody to wake
-                loop.call_soon_threadsafe(wake.set)
+    def _poke(self, closing: bool = False) -> None:
+        loop, wake, close_asked = self._loop, self._wake, self._close_asked
+        if loop is None or wake is None or close_asked is None:
+            return  # not running yet: it looks for itself when it begins
+        with contextlib.suppress(RuntimeError):  # the loop has ended: there is nobody to wake
+            loop.call_soon_threadsafe(wake.set)
+            if closing:
+                loop.call_soon_threadsafe(close_asked.set)
 
     # --- on the client's thread --------------------------------------------------------------------------------------
 
@@ -129,7 +136,10 @@ class EngineClient:
             self._on_event(end)
 
     async def _talk(self) -> Disconnected:
-        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        self._wake, self._close_asked = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        if self._closing:
+            return Disconnected("It was closed before it was connected.")
         local = is_on_this_machine(self.url)
         try:
             async with connect(
@@ -154,12 +164,15 @@ class EngineClient:
     async def _exchange(self, connection: ClientConnection, wake: asyncio.Event) -> Disconnected:
         reader = asyncio.create_task(self._read(connection))
         writer = asyncio.create_task(self._write(connection, wake))
+        patience = asyncio.create_task(self._lose_patience())
         try:
-            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reader, writer, patience}, return_when=asyncio.FIRST_COMPLETED)
+            if patience.done():
+                connection.transport.abort()
         finally:
-            for task in (reader, writer):
+            for task in (reader, writer, patience):
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            await asyncio.gather(reader, writer, patience, return_exceptions=True)
         for task in (reader, writer):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -167,6 +180,12 @@ class EngineClient:
         return Disconnected(
             self._last_error or f"The engine ended the connection ({code}{f', {reason}' if reason else ''})."
         )
+
+    async def _lose_patience(self) -> None:
+        """Ends a while after `close`, which an engine that takes nothing must not hold up."""
+        assert self._close_asked is not None
+        await self._close_asked.wait()
+        await asyncio.sleep(CLOSE_FLUSH_S)
 
     async def _read(self, connection: ClientConnection) -> None:
         while True:

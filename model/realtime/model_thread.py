@@ -109,8 +109,8 @@ class ModelThread:
             while self._wait_for_news():
                 self._serve(flash, abilities)
         except BaseException as error:
+            log.exception("the engine failed")
             self._on_failure(_death(error))
-            raise
 
     def _wait_for_news(self) -> bool:
         with self._changed:

@@ -97,7 +97,7 @@ class ScriptedSession:
             del self.ledger[self._open :]
             self._open = None
 
-    def reply(self, max_tokens: int = 100, speech: bool = True) -> Generator[Any, None, None]:
+    def reply(self, max_tokens: int = 10**6, speech: bool = True) -> Generator[Any, None, None]:
         self._call("reply")
         assert self._open is None, "uncommitted input would have become part of the turn"
         return self._generate(max_tokens, speech)
