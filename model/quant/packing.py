@@ -86,7 +86,10 @@ def pack_levels(levels: Tensor, bits: int) -> Tensor:
 
 def unpack_levels(words: Tensor, bits: int, n: int) -> Tensor:
     """Unsigned levels uint8 [..., n] of int32 words [..., ceil(n / per word)]."""
-    as_bytes = words.contiguous().view(torch.uint8)  # little-endian: the first level is the lowest bits of byte 0
+    if words.stride(-1) != 1 or not words.is_contiguous():
+        # A single column counts as contiguous whatever its stride, but cannot be viewed as bytes.
+        words = words.clone(memory_format=torch.contiguous_format).view(words.shape)
+    as_bytes = words.view(torch.uint8)  # little-endian: the first level is the lowest bits of byte 0
     if bits == 4:
         as_bytes = torch.stack((as_bytes & 0xF, as_bytes >> 4), dim=-1).flatten(-2)
     return as_bytes[..., :n]
