@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -71,8 +71,11 @@ class Checkpoint:
             if name in self.file_of:
                 self.files[self.file_of[name]].release(name)
 
-    def verify(self, expected: dict[str, Shape]) -> None:
-        """Raises CheckpointError unless exactly the expected tensors are there, with their shapes and a float dtype."""
+    def verify(self, expected: dict[str, Shape], *, packed: Container[str] = ()) -> None:
+        """Raises CheckpointError unless exactly the expected tensors are there, with their shapes and a float dtype.
+
+        `packed` names hold quantised data, whose dtypes the format's reader checks.
+        """
         missing = [name for name in expected if name not in self.file_of]
         if missing:
             raise CheckpointError(
@@ -94,7 +97,7 @@ class Checkpoint:
                     f"{self.directory / file}: {name!r} has shape {entry.shape}, config.json wants {tuple(shape)}; "
                     "use the config.json published with these files"
                 )
-            if entry.dtype not in FLOATS:
+            if name not in packed and entry.dtype not in FLOATS:
                 raise CheckpointError(
                     f"{self.directory / file}: {name!r} is {entry.dtype}, expected one of {FLOATS}; "
                     "this quantised format is not known"
