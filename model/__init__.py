@@ -1,0 +1,54 @@
+"""The Flash model: a streaming Qwen3-Omni runtime. `load(path)` opens a checkpoint.
+
+Names are resolved on first use (PEP 562), so that `import model.realtime.events` never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model.errors import CheckpointError, ConfigError, InputError, ModelError
+    from model.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
+    from model.flash import Flash, load
+    from model.sampling import Sampling
+    from model.session import Session
+
+_PLACES = {
+    "CheckpointError": "model.errors",
+    "ConfigError": "model.errors",
+    "InputError": "model.errors",
+    "ModelError": "model.errors",
+    "ReplyDone": "model.events",
+    "ReplyEvent": "model.events",
+    "ReplyStats": "model.events",
+    "SpeechDelta": "model.events",
+    "TextDelta": "model.events",
+    "Flash": "model.flash",
+    "load": "model.flash",
+    "Sampling": "model.sampling",
+    "Session": "model.session",
+}
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "Flash",
+    "InputError",
+    "ModelError",
+    "ReplyDone",
+    "ReplyEvent",
+    "ReplyStats",
+    "Sampling",
+    "Session",
+    "SpeechDelta",
+    "TextDelta",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

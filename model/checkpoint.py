@@ -131,7 +131,9 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise CheckpointError(f"{index} has no weight_map; download it again")
     for tensor, file in weight_map.items():
         if not isinstance(file, str) or Path(file).name != file or Path(file).suffix in PICKLE_SUFFIXES:
-            raise CheckpointError(f"{index}: {tensor!r} lies in {file!r}; expected a safetensors file in this directory")
+            raise CheckpointError(
+                f"{index}: {tensor!r} lies in {file!r}; expected a safetensors file in this directory"
+            )
     return weight_map
 
 
@@ -179,7 +181,9 @@ class Filler:
         for name, parameter in list(module.named_parameters(recurse=False)):
             tensor = self._to_device(self.checkpoint.tensor(prefix + name), release=prefix + name)
             if tensor.shape != parameter.shape:
-                raise CheckpointError(f"{prefix}{name} has shape {tuple(tensor.shape)}, built: {tuple(parameter.shape)}")
+                raise CheckpointError(
+                    f"{prefix}{name} has shape {tuple(tensor.shape)}, built: {tuple(parameter.shape)}"
+                )
             setattr(module, name, nn.Parameter(tensor, requires_grad=False))
 
     def _to_device(self, tensor: Tensor, release: str) -> Tensor:

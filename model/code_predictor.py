@@ -16,15 +16,14 @@ from model.sampling import Sampler
 from model.weights import Embedding, Linear
 
 
-class CodePredictorModel(nn.Module):
+class CodePredictorModel(Decoder):
     """A small dense decoder with one embedding table for each codebook but the first."""
 
     def __init__(self, config: DecoderConfig, num_code_groups: int) -> None:
-        super().__init__()
+        super().__init__(config)
         self.codec_embedding = nn.ModuleList(
             Embedding(config.vocab_size, config.hidden_size) for _ in range(num_code_groups - 1)
         )
-        self.decoder = Decoder(config)
 
 
 class CodePredictor(nn.Module):
@@ -54,14 +53,14 @@ class CodePredictor(nn.Module):
         cache.truncate(0)
         codes = [first_code]
         total = first_embedding
-        x, _ = self.model.decoder(torch.cat((hidden, first_embedding)), work.first_rope, cache)
+        x, _ = self.model(torch.cat((hidden, first_embedding)), work.first_rope, cache)
         for group in range(self.n_groups - 1):
             code = sampler(self.lm_head[group](x[-1:])[0].float())  # [1]
             embedding = self.model.codec_embedding[group](code)
             codes.append(code)
             total = total + embedding
             if group + 1 < self.n_groups - 1:
-                x, _ = self.model.decoder(embedding, work.step_ropes[group], cache)
+                x, _ = self.model(embedding, work.step_ropes[group], cache)
         return torch.cat(codes), total
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.cache import KVCache
-from model.config import TalkerConfig
+from model.config import DecoderConfig, TalkerConfig
 from model.layers import Decoder
 from model.weights import Embedding, Linear
 
@@ -27,6 +27,14 @@ class ResizeMLP(nn.Module):
         return out
 
 
+class TalkerModel(Decoder):
+    """Codec embedding and decoder, under their published names."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__(config)
+        self.codec_embedding = Embedding(config.vocab_size, config.hidden_size)
+
+
 class Talker(nn.Module):
     """Projections, decoder and the head of the first codebook."""
 
@@ -36,14 +44,18 @@ class Talker(nn.Module):
         text = config.text
         self.text_projection = ResizeMLP(config.thinker_hidden_size, text.intermediate_size, text.hidden_size)
         self.hidden_projection = ResizeMLP(config.thinker_hidden_size, text.intermediate_size, text.hidden_size)
-        self.codec_embedding = Embedding(text.vocab_size, text.hidden_size)
-        self.decoder = Decoder(text)
+        self.model = TalkerModel(text)
         self.codec_head = Linear(text.hidden_size, text.vocab_size, bias=False)
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache) -> Tensor:
         """Reads T new rows x [T, H] and returns their hidden states [T, H], normalised."""
-        hidden, _ = self.decoder(x, rope, cache)
+        hidden, _ = self.model(x, rope, cache)
         out: Tensor = hidden
+        return out
+
+    def embed_code(self, code: Tensor) -> Tensor:
+        """Codes of the first codebook or control tokens [n] -> [n, H]."""
+        out: Tensor = self.model.codec_embedding(code)
         return out
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -24,6 +24,14 @@ class ThinkerOutput:
     accepted: Tensor | None  # [T, H]: the hidden state after the layer that the Talker listens to
 
 
+class ThinkerModel(Decoder):
+    """Embedding and decoder, under their published names."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__(config)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
+
+
 class Thinker(nn.Module):
     """Embedding, decoder and head."""
 
@@ -31,13 +39,12 @@ class Thinker(nn.Module):
         super().__init__()
         self.config = config
         self.accept_hidden_layer = accept_hidden_layer
-        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
-        self.decoder = Decoder(config)
+        self.model = ThinkerModel(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids [T] -> [T, H]."""
-        out: Tensor = self.embed_tokens(ids)
+        out: Tensor = self.model.embed_tokens(ids)
         return out
 
     def forward(
@@ -51,7 +58,7 @@ class Thinker(nn.Module):
     ) -> ThinkerOutput:
         """Reads T new positions x [T, H]; `capture` keeps the hidden state for the Talker."""
         layer = self.accept_hidden_layer if capture else None
-        hidden, accepted = self.decoder(x, rope, cache, deepstack=deepstack, capture=layer)
+        hidden, accepted = self.model(x, rope, cache, deepstack=deepstack, capture=layer)
         return ThinkerOutput(hidden, accepted)
 
     def logits(self, hidden: Tensor) -> Tensor:

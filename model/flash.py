@@ -1,0 +1,459 @@
+"""A loaded checkpoint: all parts of the model, ready to open sessions."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from model.audio_encoder import AudioEncoder
+from model.cache import FIRST_CAPACITY, KVCache
+from model.checkpoint import Checkpoint, Filler, Storage, check_filled
+from model.code2wav import Code2Wav
+from model.code_predictor import CodePredictor, PredictorWorkspace
+from model.config import DecoderConfig, ModelConfig, load_config
+from model.errors import CheckpointError, InputError
+from model.images import ImageSettings, preprocess
+from model.layers import Rope
+from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
+from model.resample import Resampler
+from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
+from model.talker import Talker
+from model.tensors import expected_tensors
+from model.thinker import Thinker
+from model.vision_encoder import VisionEncoder
+
+if TYPE_CHECKING:
+    from model.session import Session
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
+POSITIONS_LIMIT = 32768
+POSITIONS_LEAST = 2048
+SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)
+
+
+@dataclass(frozen=True)
+class ChatTokens:
+    """Token ids of the chat format."""
+
+    system_header: tuple[int, ...]
+    user_header: tuple[int, ...]
+    assistant_header: tuple[int, ...]
+    turn_end: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """An encoded picture and its token grid."""
+
+    embeddings: Tensor  # [n, H]
+    deepstack: Tensor  # [layers, n, H]
+    n_rows: int
+    n_columns: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How this checkpoint wants its tokens drawn (generation_config.json; the published values where it is silent)."""
+
+    thinker: Sampling
+    talker: Sampling
+    predictor: Sampling
+    stop_ids: frozenset[int]
+    max_tokens: int
+    max_frames: int
+
+
+@dataclass
+class Flash:
+    """All parts of one checkpoint on one device. Read-only after loading: sessions share it, on one thread at a time."""
+
+    config: ModelConfig
+    tokenizer: Tokenizer
+    generation: Generation
+    image_settings: ImageSettings
+    device: torch.device
+    dtype: torch.dtype
+    thinker: Thinker
+    audio_encoder: AudioEncoder
+    vision_encoder: VisionEncoder
+    talker: Talker | None
+    code_predictor: CodePredictor | None
+    code2wav: Code2Wav | None
+    chat: ChatTokens = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.thinker_rope = self.thinker.new_rope(self.device)
+        self.talker_rope = Rope(config.talker.text if config.talker else config.thinker.text, self.device)
+        newline = self._single("\n")
+        start, end = config.im_start_token_id, config.im_end_token_id
+        self.chat = ChatTokens(
+            system_header=(start, config.system_token_id, newline),
+            user_header=(start, config.user_token_id, newline),
+            assistant_header=(start, config.assistant_token_id, newline),
+            turn_end=(end, newline),
+        )
+        thinker = config.thinker
+        self.audio_ends = (
+            thinker.audio_start_token_id,
+            self._id(thinker.audio_end_token_id, "<|audio_end|>"),
+        )
+        self.vision_ends = (
+            thinker.vision_start_token_id,
+            self._id(thinker.vision_end_token_id, "<|vision_end|>"),
+        )
+        self.hold_id: int | None = self.tokenizer.token_to_id(HOLD_TOKEN)
+        self.suppressed = self._suppressed()
+        self.spoken: SpokenConstants | None = SpokenConstants.of(self) if self.talker is not None else None
+
+    def _single(self, text: str) -> int:
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        if len(ids) != 1:
+            raise CheckpointError(f"the tokenizer makes {len(ids)} tokens of {text!r}, the chat format needs one")
+        return int(ids[0])
+
+    def _id(self, configured: int | None, token: str) -> int:
+        found = configured if configured is not None else self.tokenizer.token_to_id(token)
+        if found is None:
+            raise CheckpointError(f"neither config.json nor tokenizer.json has an id for {token!r}")
+        return int(found)
+
+    def _suppressed(self) -> Tensor | None:
+        if self.config.talker is None:
+            return None
+        size = self.config.talker.text.vocab_size
+        ids = torch.arange(max(0, size - SUPPRESSED_TAIL), size)
+        return ids[ids != self.config.talker.codec_eos_token_id]
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the speakers, the default first; empty when the checkpoint cannot speak."""
+        return self.config.talker.voices if self.config.talker is not None else ()
+
+    def session(
+        self,
+        instructions: str | None = DEFAULT_INSTRUCTIONS,
+        voice: str | None = None,
+        *,
+        audio_window_s: float = 2.0,
+        max_positions: int | None = None,
+        seed: int | None = None,
+        thinker_sampling: Sampling | None = None,
+        talker_sampling: Sampling | None = None,
+        predictor_sampling: Sampling | None = None,
+        max_picture_pixels: int | None = None,
+    ) -> Session:
+        """Opens a conversation. See `model.session.Session`.
+
+        `max_positions` is the budget of the caches (default: by free memory); `seed` makes sampled replies repeat.
+        Raises InputError for an unknown voice or an impossible setting.
+        """
+        from model.session import Session, SessionOptions
+
+        if voice is None:
+            voice = self.voices[0] if self.voices else ""
+        elif self.voices and voice.lower() not in {name.lower() for name in self.voices}:
+            raise InputError(f"voice is {voice!r}; this checkpoint speaks as {', '.join(self.voices)}")
+        generation = self.generation
+        return Session(
+            self,
+            SessionOptions(
+                instructions=instructions or "",
+                voice=voice,
+                audio_window_s=audio_window_s,
+                max_positions=self.default_positions() if max_positions is None else max_positions,
+                seed=int.from_bytes(os.urandom(6), "little") if seed is None else seed,
+                thinker=generation.thinker if thinker_sampling is None else thinker_sampling,
+                talker=generation.talker if talker_sampling is None else talker_sampling,
+                predictor=generation.predictor if predictor_sampling is None else predictor_sampling,
+                max_picture_pixels=max_picture_pixels,
+            ),
+        )
+
+    # ---- what sessions ask for ------------------------------------------------------------------------------------
+
+    def default_positions(self) -> int:
+        """A budget of positions from the free memory of the device."""
+        per_position = _bytes_per_position(self.config.thinker.text, self.dtype)
+        if self.config.talker is not None:
+            per_position += _bytes_per_position(self.config.talker.text, self.dtype)
+        fits = int(_free_bytes(self.device) * CACHE_SHARE) // per_position
+        return max(POSITIONS_LEAST, min(POSITIONS_LIMIT, fits))
+
+    def new_thinker_cache(self, max_positions: int) -> KVCache:
+        """An empty Thinker cache; on a GPU at its full size, so that its addresses never change."""
+        return self._new_cache(self.config.thinker.text, max_positions)
+
+    def new_talker_cache(self, max_positions: int) -> KVCache:
+        """An empty Talker cache (a token one when the checkpoint cannot speak)."""
+        config = self.config.talker.text if self.config.talker is not None else self.config.thinker.text
+        return self._new_cache(config, max_positions if self.config.talker is not None else 1)
+
+    def _new_cache(self, config: DecoderConfig, max_positions: int) -> KVCache:
+        capacity = max_positions if self.device.type == "cuda" else min(FIRST_CAPACITY, max_positions)
+        return KVCache(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
+
+    def new_workspace(self) -> PredictorWorkspace:
+        """Scratch memory of the code predictor for one session."""
+        if self.code_predictor is None:
+            raise InputError("this checkpoint has no speech output")
+        return self.code_predictor.new_workspace(self.device, self.dtype)
+
+    def new_resampler(self, rate_hz: int) -> Resampler:
+        """Sound of `rate_hz` to the encoder's rate."""
+        return Resampler(rate_hz)
+
+    def encode_picture(self, rgb: npt.NDArray[np.uint8], max_pixels: int | None = None) -> PictureFeatures:
+        """A picture uint8 [H, W, 3] -> its embeddings."""
+        picture = preprocess(rgb, self.image_settings, max_pixels=max_pixels)
+        (features,) = self.vision_encoder([picture])
+        merge = self.config.thinker.vision.spatial_merge_size
+        return PictureFeatures(
+            features.embeddings.to(self.dtype),
+            features.deepstack.to(self.dtype),
+            picture.grid.h // merge,
+            picture.grid.w // merge,
+        )
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Token ids of plain text; special tokens in it are read as letters, so that no text can pose as a turn."""
+        pieces = [text]
+        for token in self._special_texts():
+            pieces = [part for piece in pieces for part in _split_token(piece, token)]
+        ids: list[int] = []
+        for piece in pieces:
+            ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
+        return tuple(ids)
+
+    def _special_texts(self) -> list[str]:
+        added = self.tokenizer.get_added_tokens_decoder()
+        return [token.content for token in added.values() if token.special]
+
+    def generator(self, seed: int) -> torch.Generator:
+        """A seeded source of chance on the device."""
+        return torch.Generator(device=self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
+
+
+def _split_token(text: str, token: str) -> list[str]:
+    """Cuts special tokens apart in the middle, so that the tokenizer does not see them."""
+    pieces = text.split(token)
+    half = max(1, len(token) // 2)
+    out: list[str] = []
+    for number, piece in enumerate(pieces):
+        if number:
+            out[-1] += token[:half]
+            out.append(token[half:] + piece)
+        else:
+            out.append(piece)
+    return out
+
+
+@dataclass(frozen=True)
+class SpokenConstants:
+    """Rows that the Talker reads in every reply; made once when loading."""
+
+    header: Tensor  # [3, H]: the assistant's header
+    pad: Tensor  # [1, H]
+    bos: Tensor  # [1, H]
+    eos: Tensor  # [1, H]
+    control: Tensor  # [4, H]: nothink, think_bos, think_eos, codec pad
+    codec_bos: Tensor  # [1, H]
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, flash: Flash) -> SpokenConstants:
+        """The rows of this checkpoint."""
+        talker, config, device = flash.talker, flash.config, flash.device
+        assert talker is not None and config.talker is not None
+        ids = (
+            *flash.chat.assistant_header,
+            config.tts_pad_token_id,
+            config.tts_bos_token_id,
+            config.tts_eos_token_id,
+        )
+        text = talker.text_projection(flash.thinker.embed(torch.tensor(ids, device=device)))
+        spoken = config.talker
+        codec_ids = (spoken.codec_nothink_id, spoken.codec_think_bos_id, spoken.codec_think_eos_id)
+        codec = talker.embed_code(torch.tensor((*codec_ids, spoken.codec_pad_id, spoken.codec_bos_id), device=device))
+        return cls(text[:3], text[3:4], text[4:5], text[5:6], codec[:4], codec[4:5])
+
+    def prompt(self, flash: Flash, voice: str) -> Tensor:
+        """The part of the Talker's prompt that does not depend on the reply: [8, H]."""
+        talker, config = flash.talker, flash.config.talker
+        assert talker is not None and config is not None
+        number = {name.lower(): speaker for name, speaker in config.speaker_id.items()}[voice.lower()]
+        speaker = talker.embed_code(torch.tensor([number], device=flash.device))
+        return torch.cat((self.header, self.pad + self.control[:3], self.pad + speaker, self.bos + self.control[3:4]))
+
+
+def load(
+    path: Path | str,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantize: str | None = None,
+    *,
+    storage: Storage | None = None,
+) -> Flash:
+    """Loads a published checkpoint directory.
+
+    device: "auto" (a GPU if there is one), "cpu", "cuda", ...; dtype: "auto", "float32", "bfloat16"; quantize: None,
+    "int8" or "int4" (weight-only, of the large matrices of Thinker and Talker). Raises ConfigError, CheckpointError.
+    """
+    path = Path(path)
+    config = load_config(path)
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    number_type = _choose_dtype(dtype, config.dtype, where)
+    tokenizer_file = path / "tokenizer.json"
+    if not tokenizer_file.exists():
+        raise CheckpointError(f"{tokenizer_file} does not exist; download the checkpoint again")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    checkpoint = Checkpoint(path)
+    checkpoint.verify(expected_tensors(config))
+    if storage is None and quantize is not None:
+        from model.quant.load import storage_for
+
+        storage = storage_for(quantize, where, number_type)
+    parts = build(config)
+    filler = Filler(checkpoint, device=where, dtype=number_type, storage=storage)
+    plain = Filler(checkpoint, device=where, dtype=number_type)
+    # Code2Wav is small and its convolutions are poor in bf16 on a CPU; speech quality wants full precision.
+    waves = Filler(checkpoint, device=where, dtype=torch.float32)
+    for name, module, prefix in parts.places():
+        chosen = waves if name == "code2wav" else filler if name in ("thinker", "talker") else plain
+        chosen.fill(module, prefix)
+    for module in parts.modules():
+        check_filled(module)
+        module.eval()
+    if parts.code2wav is not None:
+        parts.code2wav.pack()
+        checkpoint.release([name for name in checkpoint.file_of if name.startswith("code2wav.")])
+    return Flash(
+        config=config,
+        tokenizer=tokenizer,
+        generation=_generation(path, config),
+        image_settings=ImageSettings.load(path, config.thinker.vision),
+        device=where,
+        dtype=number_type,
+        thinker=parts.thinker,
+        audio_encoder=parts.audio_encoder,
+        vision_encoder=parts.vision_encoder,
+        talker=parts.talker,
+        code_predictor=parts.code_predictor,
+        code2wav=parts.code2wav,
+    )
+
+
+@dataclass
+class Parts:
+    """The modules of a checkpoint."""
+
+    thinker: Thinker
+    audio_encoder: AudioEncoder
+    vision_encoder: VisionEncoder
+    talker: Talker | None
+    code_predictor: CodePredictor | None
+    code2wav: Code2Wav | None
+
+    def modules(self) -> list[nn.Module]:
+        """Those that the checkpoint has."""
+        everything = (
+            self.thinker, self.audio_encoder, self.vision_encoder, self.talker, self.code_predictor, self.code2wav,
+        )  # fmt: skip
+        return [module for module in everything if module is not None]
+
+    def places(self) -> list[tuple[str, nn.Module, str]]:
+        """(group, module, prefix of its tensors) of everything to fill."""
+        places: list[tuple[str, nn.Module, str]] = [
+            ("thinker", self.thinker, "thinker."),
+            ("audio", self.audio_encoder, "thinker.audio_tower."),
+            ("vision", self.vision_encoder, "thinker.visual."),
+        ]
+        if self.talker is not None and self.code_predictor is not None and self.code2wav is not None:
+            places += [
+                ("talker", self.talker, "talker."),
+                ("predictor", self.code_predictor, "talker.code_predictor."),
+                ("code2wav", self.code2wav, "code2wav."),
+            ]
+        return places
+
+
+def build(config: ModelConfig) -> Parts:
+    """All modules without memory (on meta)."""
+    talker = config.talker
+    with torch.device("meta"):
+        return Parts(
+            thinker=Thinker(config.thinker.text, talker.accept_hidden_layer if talker else None),
+            audio_encoder=AudioEncoder(config.thinker.audio),
+            vision_encoder=VisionEncoder(config.thinker.vision),
+            talker=Talker(talker) if talker else None,
+            code_predictor=CodePredictor(talker.code_predictor, talker.num_code_groups) if talker else None,
+            code2wav=Code2Wav(config.code2wav) if config.code2wav else None,
+        )
+
+
+def _choose_dtype(dtype: str, stored: str, device: torch.device) -> torch.dtype:
+    if dtype != "auto":
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}, expected auto or one of {', '.join(DTYPES)}")
+        return DTYPES[dtype]
+    wanted = DTYPES.get(stored, torch.bfloat16)
+    if device.type == "cpu" and wanted is not torch.float32 and not _cpu_has_bfloat16():
+        return torch.float32  # without hardware support bf16 is slower than float32
+    return torch.bfloat16 if wanted is torch.float16 else wanted
+
+
+def _cpu_has_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _bytes_per_position(config: DecoderConfig, dtype: torch.dtype) -> int:
+    return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * dtype.itemsize
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 4 << 30
+
+
+def _generation(path: Path, config: ModelConfig) -> Generation:
+    file = path / "generation_config.json"
+    values: dict[str, Any] = {}
+    if file.exists():
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{file} is not valid JSON ({error}); download it again") from error
+
+    def sampling(part: str, default: Sampling) -> Sampling:
+        if not values.get(f"{part}_do_sample", default.temperature > 0):
+            return Sampling(0.0, repetition_penalty=float(values.get(f"{part}_repetition_penalty", 1.0)))
+        return Sampling(
+            temperature=float(values.get(f"{part}_temperature", default.temperature or 1.0)),
+            top_k=int(values.get(f"{part}_top_k", default.top_k)),
+            top_p=float(values.get(f"{part}_top_p", default.top_p)),
+            repetition_penalty=float(values.get(f"{part}_repetition_penalty", default.repetition_penalty)),
+        )
+
+    eos = values.get("eos_token_id", [])
+    stop_ids = {config.im_end_token_id, *(eos if isinstance(eos, list) else [eos])}
+    return Generation(
+        thinker=sampling("thinker", GREEDY),
+        talker=sampling("talker", TALKER_SAMPLING),
+        predictor=PREDICTOR_SAMPLING,
+        stop_ids=frozenset(stop_ids),
+        max_tokens=int(values.get("thinker_max_new_tokens", 1024)),
+        max_frames=int(values.get("talker_max_new_tokens", 4096)),
+    )
