@@ -139,18 +139,12 @@ class EngineClient:
         self._wake, self._close_asked = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         if self._closing:
-            return Disconnected("It was closed before it was connected.")
-        local = is_on_this_machine(self.url)
+            self._close_asked.set()
         try:
-            async with connect(
-                self.url,
-                additional_headers={"Authorization": f"Bearer {self._token}"},
-                open_timeout=self._open_timeout_s,
-                close_timeout=0.5,
-                max_size=MAX_MESSAGE_BYTES,
-                compression=None if local else "deflate",
-                proxy=None if local else True,
-            ) as connection:
+            connection = await self._open(self._close_asked)
+            if connection is None:
+                return Disconnected("It was closed before it was connected.")
+            async with connection:
                 return await self._exchange(connection, self._wake)
         except InvalidStatus as error:
             return _refused(error, self.url)
@@ -160,6 +154,31 @@ class EngineClient:
             return Disconnected(f"{self.url} did not answer within {self._open_timeout_s:.0f} s.")
         except (OSError, WebSocketException) as error:
             return Disconnected(f"{self.url} cannot be reached: {error}.", "Check the address and that it runs.")
+
+    async def _open(self, close_asked: asyncio.Event) -> ClientConnection | None:
+        """Connects; None when `close` came first."""
+        local = is_on_this_machine(self.url)
+
+        async def open_it() -> ClientConnection:
+            return await connect(
+                self.url,
+                additional_headers={"Authorization": f"Bearer {self._token}"},
+                open_timeout=self._open_timeout_s,
+                close_timeout=0.5,
+                max_size=MAX_MESSAGE_BYTES,
+                compression=None if local else "deflate",
+                proxy=None if local else True,
+            )
+
+        opening = asyncio.create_task(open_it())
+        closing = asyncio.create_task(close_asked.wait())
+        await asyncio.wait({opening, closing}, return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if opening.done():
+            return opening.result()
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        return None
 
     async def _exchange(self, connection: ClientConnection, wake: asyncio.Event) -> Disconnected:
         reader = asyncio.create_task(self._read(connection))

@@ -19,7 +19,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -34,10 +34,15 @@ DEFAULT_CHECKPOINT = Path(__file__).parents[2] / "assets" / "flash-mini"
 EXIT_USAGE = 2
 
 
-def main(argv: Sequence[str], make_detector: VoiceDetectorFactory | None = None) -> int:
+def main(
+    argv: Sequence[str],
+    make_detector: VoiceDetectorFactory | None = None,
+    load: Callable[[argparse.Namespace], Flash] | None = None,
+) -> int:
     """Runs the engine until it is told to end; returns the exit code.
 
-    `make_detector` is what finds the user's turns when a client asks for `server_vad`; without it they cannot.
+    `make_detector` is what finds the user's turns when a client asks for `server_vad`; without it none can. `load`
+    makes the model from the options (default: `model.load`); it runs on the model's thread.
     """
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -49,7 +54,10 @@ def main(argv: Sequence[str], make_detector: VoiceDetectorFactory | None = None)
     if not _is_loopback(options.host):
         log.warning("listening on %s: everybody who can reach it and has the token can talk, unencrypted", options.host)
     make_model = partial(
-        ModelThread, load=partial(_load, options), model_name=options.checkpoint.name, make_detector=make_detector
+        ModelThread,
+        load=partial(load or _load, options),
+        model_name=options.checkpoint.name,
+        make_detector=make_detector,
     )
     return asyncio.run(_serve(options, token, make_model))
 

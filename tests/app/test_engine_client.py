@@ -227,3 +227,16 @@ def test_an_engine_that_takes_nothing_fills_the_queue_and_is_closed_in_time() ->
         began_s = time.monotonic()
         assert client.close(3.0)
         assert time.monotonic() - began_s < 2.0
+
+
+def test_closing_does_not_wait_for_an_engine_that_does_not_answer() -> None:
+    with socket.socket() as listening:  # accepts, and never says a word
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        client = EngineClient(f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/realtime", TOKEN, Inbox())
+        client.start()
+        accepted, _ = listening.accept()
+        began_s = time.monotonic()
+        assert client.close(3.0)
+        assert time.monotonic() - began_s < 1.0
+        accepted.close()
