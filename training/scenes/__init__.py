@@ -1,0 +1,1 @@
+"""Rendered pictures and clips with what is true about them."""
