@@ -137,7 +137,7 @@ def test_chat_tokens_are_the_templates(tokenizer, reference):
 
 def test_a_tokenizer_of_another_checkpoint_is_refused(tokenizer):
     config = random_config(make_tokenizer())
-    with pytest.raises(ConfigError, match="user_token_id"):
+    with pytest.raises(ConfigError, match="config.json has id 3"):
         ChatTokens.of(tokenizer, parse_config({**config, "user_token_id": 3}))
     with pytest.raises(ConfigError, match=r"<\|im_end\|> is"):
         ChatTokens.of(tokenizer, parse_config({**config, "im_end_token_id": 3}))
