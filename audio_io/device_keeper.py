@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from audio_io.devices import SoundDevice, fresh_devices
+from audio_io.devices import SoundDevice, fresh_portaudio_devices
 from audio_io.errors import PortAudioMissingError, SoundError
 from audio_io.events import DeviceBack, DeviceEvent, DeviceKind, DeviceLost, DeviceMissing, DeviceOpened
 from audio_io.host import OpenStream, SoundHost
@@ -53,13 +53,21 @@ class DeviceKeeper:
         self._retry_at_s = 0.0
         self._retry_s = RETRY_FIRST_S
         self._final = False
+        self._absent = False  # the sound server says that there is no such device
         self._look: threading.Thread | None = None
 
     def tick(self, now_s: float, progress: int, may_close: bool) -> None:
         """`progress`: callbacks so far; `may_close`: a gap of a second would not be noticed now."""
         if self.stream is None:
+            if self._absent and self._host.absence(self._kind, self._device) is None:
+                self._absent = False  # the sound server has it again: no need to wait for the next attempt
+                self._retry_at_s = now_s
             if not self._final and now_s >= self._retry_at_s:
                 self._try_open(now_s, progress)
+            return
+        absence = self._host.absence(self._kind, self._device)
+        if absence is not None:
+            self._lose(now_s, absence)
             return
         if progress != self._progress:
             self._progress, self._progress_at_s = progress, now_s
@@ -68,7 +76,7 @@ class DeviceKeeper:
         elif self._ended or now_s - self._progress_at_s > (
             STALL_LIMIT_S if self._announced and self._progress_at_s - self._opened_at_s > SETTLE_S else SETTLE_S
         ):
-            self._lose(now_s)
+            self._lose(now_s, f"The {self._kind} {self.stream.name!r} has stopped: unplugged, or taken by a program.")
         if self.stream is not None and self._host.restart_wanted and may_close:
             self.close()
             self._retry_at_s = now_s
@@ -107,7 +115,9 @@ class DeviceKeeper:
                 self._emit(DeviceMissing(self._kind, self._name(), error.message, error.remedy))
             self._retry_at_s = now_s + self._retry_s
             self._retry_s = min(RETRY_MOST_S, 2 * self._retry_s)
-            self._look_for_change()
+            self._absent = self._host.absence(self._kind, self._device) is not None
+            if not self._absent:
+                self._look_for_change()
             return
         self.stream = stream
         self._opened_at_s = now_s
@@ -125,20 +135,15 @@ class DeviceKeeper:
         self._missing_since_open = False
         self._retry_s = RETRY_FIRST_S
 
-    def _lose(self, now_s: float) -> None:
+    def _lose(self, now_s: float, message: str) -> None:
         assert self.stream is not None
         name = self.stream.name
         self.close()
         if not self._missing_since_open:
             self._missing_since_open = True
-            self._emit(
-                DeviceLost(
-                    self._kind,
-                    name,
-                    f"The {self._kind} {name!r} has stopped: it was unplugged or another program took it.",
-                    f"Plug the {self._kind} in again or choose another one; it is used again as soon as it is there.",
-                )
-            )
+            remedy = f"Plug the {self._kind} in again or choose another one; it is used as soon as it is there."
+            self._emit(DeviceLost(self._kind, name, message, remedy))
+        self._absent = self._host.absence(self._kind, self._device) is not None
         self._retry_at_s = now_s + self._retry_s
         self._retry_s = min(RETRY_MOST_S, 2 * self._retry_s)
 
@@ -151,7 +156,7 @@ class DeviceKeeper:
 
     def _look_once(self) -> None:
         try:
-            if _names(fresh_devices()) != _names(self._host.list_devices()):
+            if _names(fresh_portaudio_devices()) != _names(self._host.portaudio_devices()):
                 self._host.want_restart()
         except SoundError:
             return  # the next failed attempt looks again; the absence itself has been reported

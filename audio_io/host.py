@@ -4,21 +4,24 @@ PortAudio reads the list of devices once, when it starts (python-sounddevice #12
 no stream is open. So a part that misses its device asks for a restart (`want_restart`); every other part closes its
 stream at a moment that suits it (`restart_wanted`), the last one out restarts, and all open again.
 Whether a restart is worth it is found out first by a short-lived child process, whose PortAudio reads the list afresh
-(`devices.fresh_devices`), so that sound that works is never interrupted in vain.
+(`devices.fresh_portaudio_devices`), so that sound that works is never interrupted in vain.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from audio_io.devices import SoundDevice, list_devices
+from audio_io.devices import SERVER_DEVICES, SERVER_PREFIX, SoundDevice, portaudio_devices
 from audio_io.errors import DeviceUnavailableError
 from audio_io.events import DeviceKind
 from audio_io.library import load_portaudio
+from audio_io.pulse import PulseWatch
 
 Callback = Callable[[Any, int, Any, Any], None]
 
@@ -35,6 +38,37 @@ class OpenStream:
     latency_s: float
 
 
+WATCH_LIMIT_S = 1.0
+"""The first stream waits for the sound server's list for so long; without a server there is nothing to wait for."""
+
+
+@contextlib.contextmanager
+def _server_device(kind: DeviceKind, device: str | int | None) -> Iterator[None]:
+    """Makes the sound server lead the stream opened inside to its device `device`.
+
+    libpulse reads these two variables when it connects, and PortAudio has no other way to say it.
+    """
+    if not isinstance(device, str) or not device.startswith(SERVER_PREFIX):
+        yield
+        return
+    variable = "PULSE_SOURCE" if kind == "microphone" else "PULSE_SINK"
+    before = os.environ.get(variable)
+    os.environ[variable] = device.removeprefix(SERVER_PREFIX)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+def _server_entry(library: Any) -> int | None:
+    """Index of PortAudio's entry for the sound server; None for its default, which leads there too if anything does."""
+    names = [str(info["name"]) for info in library.query_devices()]
+    return next((names.index(name) for name in SERVER_DEVICES if name in names), None)
+
+
 class SoundHost:
     """Shared by the microphone and the speaker; its methods may be called from any thread."""
 
@@ -43,6 +77,8 @@ class SoundHost:
         self._lock = threading.Lock()
         self._open_count = 0
         self._restart_wanted = False
+        self._watch = PulseWatch()
+        self._watching = False
 
     def open(
         self,
@@ -61,9 +97,17 @@ class SoundHost:
         """
         library = self._loader()
         with self._lock:
+            if not self._watching:
+                self._watching = True
+                self._watch.start()
+                self._watch.settled.wait(WATCH_LIMIT_S)
+            absence = self.absence(kind, device)
+            if absence is not None:
+                raise DeviceUnavailableError(absence, f"Plug in a {kind} or choose another one.")
             if self._restart_wanted and self._open_count == 0:
                 self._restart(library)
-            opened = self._open(library, kind, device, callback, finished, latency_s, prepare)
+            with _server_device(kind, device):
+                opened = self._open(library, kind, device, callback, finished, latency_s, prepare)
             self._open_count += 1
             return opened
 
@@ -80,6 +124,8 @@ class SoundHost:
         direction = "input" if kind == "microphone" else "output"
         make = library.InputStream if kind == "microphone" else library.OutputStream
         wanted = "default" if device is None else str(device)
+        if isinstance(device, str) and device.startswith(SERVER_PREFIX):
+            device = _server_entry(library)
         try:
             info = library.query_devices(device, direction)
             most_channels = int(info[f"max_{direction}_channels"])
@@ -136,8 +182,25 @@ class SoundHost:
         library._initialize()
         self._restart_wanted = False
 
-    def list_devices(self) -> list[SoundDevice]:
-        """The devices as this process's PortAudio knows them."""
+    def portaudio_devices(self) -> list[SoundDevice]:
+        """PortAudio's list as this process knows it."""
         library = self._loader()
         with self._lock:
-            return list_devices(library)
+            return portaudio_devices(library)
+
+    def absence(self, kind: DeviceKind, device: str | int | None) -> str | None:
+        """Why the sound server would lead a stream for this device elsewhere; None where it would not, or who knows."""
+        known = self._watch.devices
+        if known is None:
+            return None
+        there = known.microphones if kind == "microphone" else known.speakers
+        if isinstance(device, str) and device.startswith(SERVER_PREFIX):
+            name = device.removeprefix(SERVER_PREFIX)
+            return None if any(one.name == name for one in there) else f"The {kind} {name!r} is not plugged in."
+        if device is None or device in SERVER_DEVICES:
+            return None if there else f"No {kind} is plugged in."
+        return None
+
+    def close_watch(self) -> None:
+        """Ends the watch of the sound server. Call it after the parts have stopped; may be called twice."""
+        self._watch.stop()

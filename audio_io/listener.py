@@ -11,6 +11,7 @@ import numpy as np
 from audio_io.blocks import BLOCK_SAMPLES, Block, BlockSource, Samples, seconds_to_blocks
 from audio_io.echo import EchoCanceller
 from audio_io.events import DeviceLost, ListenerEvent, MicrophoneLevel, PartFailed, SourceEvent, SpeechEvent
+from audio_io.microphone import Microphone
 from audio_io.reference import EchoReference
 from audio_io.segmenter import Segmenter
 
@@ -42,6 +43,8 @@ class Listener:
         self._level_blocks = 0
         self._level_sum = 0.0
         self._level_peak = 0.0
+        if isinstance(source, Microphone):
+            source.busy = self.busy
 
     def start(self) -> None:
         self._source.start(self._on_block, self._on_event)

@@ -74,7 +74,13 @@ class SoundServer:
         for name in ("PULSE_SERVER", "PULSE_SINK", "PULSE_SOURCE", "DBUS_SESSION_BUS_ADDRESS"):
             self.environment.pop(name, None)
         self.log = directory / "pulseaudio.log"
-        with self.log.open("wb") as log:
+        self.modules: dict[str, str] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Starts the server; after `kill` a new one, without modules (`plug_in`)."""
+        self.modules.clear()
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit=true",
@@ -82,7 +88,6 @@ class SoundServer:
                 ],
                 stdout=log, stderr=log, env=self.environment,
             )  # fmt: skip
-        self.modules: dict[str, str] = {}
 
     def plug_in(self) -> None:
         """Loads the virtual speaker and microphone and makes them the defaults."""
