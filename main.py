@@ -1,30 +1,101 @@
-"""Sightline's composition root and command line."""
+"""Sightline's command line. Imports happen inside the commands, so that the window never waits for torch."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+
+from commands.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
+
+USAGE = """\
+usage: sightline [command] [options]        (or: python main.py [command] [options])
+
+commands
+  gui        the desktop app (what starts without a command)
+  converse   a conversation with sound files and pictures, without devices or a screen
+  engine     the model as a server that speaks the OpenAI Realtime protocol
+  doctor     what works on this machine, what is missing, and how to get it
+  models     plan, convert and check checkpoints
+  bench      measure: latency, echo, reference, turns
+
+Every command explains itself with --help.
+"""
+
+BENCH_USAGE = """\
+usage: sightline bench {latency,echo,reference,turns} [options]
+
+  latency     from the user's last sample to the reply's first, stage by stage
+  echo        echo cancellation: how much is left, and whether interruptions are found
+  reference   the model against the reference implementation
+  turns       how long the model takes for a turn
+"""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Dispatch to a command; imports happen inside the command so that the window never waits for torch."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == ["engine"]:
-        return _engine(arguments[1:])
-    print("nothing here yet", file=sys.stderr)
-    return 2
-
-
-def _engine(arguments: list[str]) -> int:
-    from audio_io.errors import PackageMissingError
-    from audio_io.hops import HopDetector
-    from model.realtime import cli
-
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code. What a user can mend is a message, never a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        HopDetector(16_000)
-    except PackageMissingError as error:
-        print(f"{error} The engine cannot find turns itself (server_vad).", file=sys.stderr)
-        return cli.main(arguments)
-    return cli.main(arguments, make_detector=HopDetector)
+        return _dispatch(arguments)
+    except CommandError as error:
+        sys.stderr.write(f"sightline: {error}\n")
+        return error.code
+    except KeyboardInterrupt:
+        sys.stderr.write("sightline: interrupted\n")
+        return EXIT_INTERRUPTED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] in (["-h"], ["--help"], ["help"]):
+        sys.stdout.write(USAGE)
+        return EXIT_OK
+    if not arguments or arguments[0].startswith("-"):
+        arguments = ["gui", *arguments]
+    command, rest = arguments[0], arguments[1:]
+    match command:
+        case "gui":
+            from commands import gui
+
+            return gui.main(rest)
+        case "converse":
+            from commands import converse
+
+            return converse.main(rest)
+        case "engine":
+            from commands import engine
+
+            return engine.main(rest)
+        case "doctor":
+            from app import doctor
+
+            return doctor.main(rest)
+        case "models":
+            from model.quant import cli
+
+            return cli.main(rest)
+        case "bench":
+            return _bench(rest)
+    raise CommandError(EXIT_USAGE, f"There is no command {command!r}.", "Commands: main.py --help")
+
+
+def _bench(arguments: list[str]) -> int:
+    what, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    match what:
+        case "-h" | "--help":
+            sys.stdout.write(BENCH_USAGE)
+            return EXIT_OK
+        case "latency":
+            from commands import latency_bench
+
+            return latency_bench.main(rest)
+        case "echo":
+            from audio_io import bench as echo_bench
+
+            return echo_bench.main(rest)
+        case "reference" | "turns":
+            from model import bench
+
+            return bench.main([what, *rest])
+    raise CommandError(EXIT_USAGE, f"There is no benchmark {what!r}.", "See: main.py bench --help")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app import commands as cmd
@@ -99,6 +99,13 @@ class AssistantInterface(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A place in the queue that somebody waits for."""
+
+    reached: threading.Event
+
+
 _OVERFLOW: dict[type, Overflow] = {
     LevelMessage: Overflow.NEWEST,
     PictureMessage: Overflow.NEWEST,
@@ -125,6 +132,7 @@ class Assistant:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         observe: Callable[[ev.Event, Sequence[Effect]], None] | None = None,
+        startup_problems: tuple[Problem, ...] = (),
     ) -> None:
         self._parts = parts
         self._store = store
@@ -135,7 +143,9 @@ class Assistant:
         self._clock_source = clock
         self._zero_s = clock()
         self._observe = observe
-        self._inbox: Inbox[Message | Command] = Inbox()
+        self._startup_problems = startup_problems
+        self._reached: list[threading.Event] = []
+        self._inbox: Inbox[Message | Command | _Mark] = Inbox()
         self._pending: deque[ev.Event] = deque()
         self._latency = LatencyMeter()
         settings = store.settings
@@ -210,6 +220,11 @@ class Assistant:
         if not self._inbox.put(message, overflow) and isinstance(message, VoiceMessage) and message.samples is not None:
             self._lost_refused_ms += len(message.samples) / 16
 
+    def wait_handled(self, timeout_s: float) -> bool:
+        """Waits until everything posted and sent before is handled and shown in `view`; for headless fronts."""
+        reached = threading.Event()
+        return self._inbox.put(_Mark(reached), Overflow.MUST) and reached.wait(timeout_s)
+
     # --- the owner thread ---
 
     def _run(self) -> None:
@@ -223,7 +238,10 @@ class Assistant:
                 if now_s - ticked_s >= TICK_S:
                     ticked_s = now_s
                     self._tick(now_s)
-                self._publish(now_s)
+                self._publish(float("inf") if self._reached else now_s)
+                for reached in self._reached:
+                    reached.set()
+                self._reached.clear()
         except Exception as error:
             # The owner's end must be a visible state, whatever ended it.
             log.exception("the Assistant has stopped")
@@ -239,6 +257,8 @@ class Assistant:
         settings = self._store.settings
         for message in self._store.messages:
             self._feed(ev.ProblemRaised(self._now(), Problem("settings", message, "")))
+        for problem in self._startup_problems:
+            self._feed(ev.ProblemRaised(self._now(), problem))
         self._performer.start_engine()
         mouth, ears, eyes = self._parts.mouth, self._parts.ears, self._parts.eyes
         mouth.set_volume(settings.volume)
@@ -283,9 +303,11 @@ class Assistant:
         self._feed(ev.Tick(now_s))
         self._refresh()
 
-    def _handle(self, message: Message | Command) -> None:
+    def _handle(self, message: Message | Command | _Mark) -> None:
         now_s = self._now()
         match message:
+            case _Mark(reached):
+                self._reached.append(reached)
             case VoiceMessage():
                 self._voice(message, now_s)
             case LevelMessage(rms_dbfs):
@@ -531,7 +553,7 @@ class Assistant:
         urgent = self._view.phase is not self._shown.phase or self._view.problems is not self._shown.problems
         if not urgent and now_s - self._published_s < PUBLISH_S:
             return
-        self._shown, self._published_s = self._view, now_s
+        self._shown, self._published_s = self._view, min(now_s, self._now())
         with self._subscribers_lock:
             subscribers = tuple(self._subscribers)
         for on_view, _ in subscribers:

@@ -1,0 +1,112 @@
+"""Puts concrete parts together: the Assistant on real devices, and on files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.assistant import Assistant
+from app.engine_link import LocalEngine, RemoteEngine
+from app.engine_part import LinkedEngine
+from app.engine_process import engine_command
+from app.history import History, HistoryError
+from app.ports import DeviceMessage, EngineChoice, Parts, Post
+from app.settings import Settings, SettingsStore
+from app.view import Problem
+from audio_io.echo import EchoCanceller
+from audio_io.errors import SoundError
+from audio_io.events import ListenerEvent
+from audio_io.host import SoundHost
+from audio_io.interfaces import ReplyPlayer
+from audio_io.listener import Listener
+from audio_io.microphone import Microphone
+from audio_io.player import Player
+from audio_io.segmenter import Segmenter
+from commands.checkpoints import ROOT
+from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
+from model.prompts import DEFAULT_INSTRUCTIONS
+
+LAUNCHER = (sys.executable, str(ROOT / "main.py"))
+
+
+def make_engine(choice: EngineChoice) -> LocalEngine | RemoteEngine:
+    """Raises ValueError for an address that is none and a checkpoint folder that does not exist."""
+    if choice.url:
+        return RemoteEngine(choice.url, choice.token)
+    checkpoint = Path(choice.checkpoint).expanduser() if choice.checkpoint else None
+    if checkpoint is not None and not (checkpoint / "config.json").is_file():
+        raise ValueError(f"{checkpoint} holds no checkpoint: there is no config.json in it.")
+    quantize = None if choice.quantize == "none" else choice.quantize
+    return LocalEngine(engine_command(LAUNCHER, checkpoint, quantize=quantize))
+
+
+@dataclass
+class MissingEars:
+    """Stands in for a microphone that cannot work on this machine; everything else goes on."""
+
+    problem: Problem
+
+    def start(self, post: Post) -> None:
+        post(DeviceMessage("microphone", "", self.problem))
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def set_on(self, on: bool) -> None:
+        """There is nothing to switch."""
+
+    def force(self, down: bool) -> None:
+        """There is nothing to switch."""
+
+    def choose(self, name: str | None) -> None:
+        """There is nothing to choose."""
+
+
+class Desktop:
+    """The Assistant on this machine's devices, and the eyes for the preview."""
+
+    def __init__(self, store: SettingsStore) -> None:
+        self.store = store
+        self.eyes: SeeingEyes | None = None
+
+    def compose(self) -> Assistant:
+        """Loads the detectors (about a second); call it away from the Qt thread."""
+        settings = self.store.settings
+        host = SoundHost()
+        mouth = PlayingMouth(lambda emit: Player(host, emit, settings.speaker), _switch_speaker)
+        self.eyes = SeeingEyes(settings.pictures)
+        problems: tuple[Problem, ...] = ()
+        history: History | None = None
+        try:
+            history = History()
+        except HistoryError as error:
+            problems = (Problem("history", f"The conversation is not being kept. {error}", ""),)
+        parts = Parts(self._ears(host, settings, mouth.player), mouth, self.eyes, LinkedEngine(make_engine))
+        return Assistant(
+            parts,
+            self.store,
+            history,
+            default_instructions=DEFAULT_INSTRUCTIONS,
+            startup_problems=problems,
+            speculate=not settings.engine_url,
+        )
+
+    @staticmethod
+    def _ears(host: SoundHost, settings: Settings, player: ReplyPlayer) -> ListeningEars | MissingEars:
+        microphone = Microphone(host, settings.microphone)
+        assert isinstance(player, Player)
+
+        def make_listener(emit: Callable[[ListenerEvent], None]) -> Listener:
+            return Listener(microphone, emit, Segmenter(), EchoCanceller(), player.reference)
+
+        try:
+            return ListeningEars(make_listener, microphone)
+        except SoundError as error:
+            return MissingEars(Problem("microphone", error.message, error.remedy))
+
+
+def _switch_speaker(player: ReplyPlayer, name: str | None) -> None:
+    assert isinstance(player, Player)
+    player.switch(name)

@@ -1,0 +1,216 @@
+"""`main.py converse`: a conversation without devices or a screen. Writes what was said and heard into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from commands.errors import EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, CommandError
+
+Turn = tuple[Literal["say", "text"], str]
+
+EPILOG = """\
+exit codes: 0 done; 1 something is not installed; 2 wrong arguments, no such file, unreadable picture or address;
+3 the engine cannot be started or has died; 4 no speech was found in a sound file; 5 the folder cannot be written to
+"""
+
+
+class _AppendTurn(argparse.Action):
+    """Keeps --say and --text in the order in which they were given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        kind = "say" if option_string == "--say" else "text"
+        namespace.turns = [*(getattr(namespace, "turns", None) or []), (kind, str(values))]
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--checkpoint", default="", metavar="DIR", help="checkpoint folder (default: the one shipped with Sightline)")
+    add("--quantize", choices=("none", "int8", "int4"), default="none", help="quantise the weights while loading")
+    add("--engine", default="", metavar="URL", help="a running engine (ws://HOST:PORT/v1/realtime)")
+    add("--token", default="", help="its token (default: the environment's SIGHTLINE_TOKEN)")
+    add("--timeout", type=float, default=600.0, metavar="S", help="longest wait for the engine or a reply (600)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sightline converse",
+        description="Talk to Sightline with sound files instead of a microphone.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--say", dest="turns", action=_AppendTurn, metavar="WAV", help="speak this file; may be given several times")
+    add("--text", dest="turns", action=_AppendTurn, metavar="TEXT", help="type this; may be given several times")
+    add("--watch", default="", metavar="FILE", help="what the camera sees: a video, a picture or a folder of pictures")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for reply-N.wav, transcript.json, timing.json")
+    add("--realtime", action="store_true", help="at the pace of speech, as with a real microphone")
+    add("--instructions", default="", help="what the assistant is told to be")
+    add("--voice", default="", help="the voice of the replies")
+    add("--json", action="store_true", help="print the summary as JSON")
+    add_engine_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Raises CommandError for everything that a user can get wrong."""
+    options = _parser().parse_args(argv)
+    turns: list[Turn] = options.turns or []
+    if not turns:
+        raise CommandError(EXIT_USAGE, "Nothing was said.", "Give at least one --say FILE or --text TEXT.")
+    check_inputs(turns, options.watch)
+    check_output(options.out)
+
+    from commands.headless import Headless
+
+    progress = sys.stderr
+    with Headless(headless_choice(options)) as run:
+        progress.write("Starting the engine …\n")
+        try:
+            run.wait_ready()
+            for kind, what in turns:
+                progress.write(f"{'Saying' if kind == 'say' else 'Typing'} {what} …\n")
+                run.say(Path(what)) if kind == "say" else run.text(what)
+        finally:
+            # Also what was heard before something went wrong.
+            summary = _write(run, options.out)
+    _print(summary, options.out, options.json)
+    return EXIT_OK
+
+
+def headless_choice(options: argparse.Namespace) -> Any:
+    from app.engine_client import check_url
+    from commands.headless import Choice
+
+    if options.engine:
+        try:
+            check_url(options.engine)
+        except ValueError as error:
+            raise CommandError(EXIT_USAGE, str(error)) from error
+    if options.checkpoint and not (Path(options.checkpoint) / "config.json").is_file():
+        raise CommandError(
+            EXIT_USAGE, f"{options.checkpoint} holds no checkpoint: there is no config.json in it.", "Check the path."
+        )
+    if not options.timeout > 0:
+        raise CommandError(EXIT_USAGE, f"--timeout must be above 0, not {options.timeout}.")
+    return Choice(
+        checkpoint=str(Path(options.checkpoint).resolve()) if options.checkpoint else "",
+        engine_url=options.engine,
+        engine_token=options.token or os.environ.get("SIGHTLINE_TOKEN", ""),
+        quantize=options.quantize,
+        watch=getattr(options, "watch", ""),
+        realtime=options.realtime,
+        instructions=getattr(options, "instructions", ""),
+        voice=getattr(options, "voice", ""),
+        timeout_s=options.timeout,
+    )
+
+
+def check_inputs(turns: Sequence[Turn], watch: str) -> None:
+    """Every file is looked at before an engine is started for it."""
+    from audio_io.errors import WavFileError
+    from audio_io.wav_file import read_wav
+
+    for kind, what in turns:
+        if kind == "say":
+            try:
+                read_wav(what, 16_000)
+            except WavFileError as error:
+                raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+        elif not what.strip():
+            raise CommandError(EXIT_USAGE, "An empty --text was given.", "Give some words.")
+    if watch and "://" not in watch and not watch.startswith(("camera:", "screen:")):
+        path = Path(watch.removeprefix("file:")).expanduser()
+        if not path.exists():
+            raise CommandError(EXIT_USAGE, f"There is no picture, video or folder {str(path)!r}.", "Check the path.")
+
+
+def check_output(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CommandError(
+            EXIT_OUTPUT, f"Nothing can be written into {folder}: {error.strerror}.", "Give another --out folder."
+        ) from error
+
+
+def _write(run: Any, folder: Path) -> dict[str, Any]:
+    view = run.view
+    sounds: dict[int, str] = {}
+    try:
+        for count, (number, turn) in enumerate(run.replies, 1):
+            path = folder / f"reply-{count}.wav"
+            run.save_reply(number, path)
+            sounds[turn.number] = path.name
+        turns = [
+            {
+                "role": turn.role,
+                "text": turn.text,
+                "at_s": round(turn.at_s, 3),
+                "spoken": turn.spoken,
+                "heard_ms": turn.heard_ms,
+                "cut": turn.cut,
+                "cut_by": turn.cut_by,
+                "sound": sounds.get(turn.number),
+            }
+            for turn in view.transcript
+        ]
+        summary: dict[str, Any] = {
+            "model": model_label(view.engine.model),
+            "engine": {"url": view.engine.url, "remote": view.engine.remote},
+            "started_at_unix_s": view.started_at_unix_s,
+            "realtime": run.choice.realtime,
+            "turns": turns,
+            "problems": [asdict(problem) for problem in view.problems],
+        }
+        _write_json(folder / "transcript.json", summary)
+        timing = {
+            "unit": "ms from the arrival of the user's last voiced sample (typed turns: from the commit)",
+            "realtime": run.choice.realtime,
+            "replies": [asdict(latency) for latency in run.latencies],
+            "drop_outs": view.drop_outs,
+            "lost_input_ms": view.lost_input_ms,
+        }
+        _write_json(folder / "timing.json", timing)
+    except OSError as error:
+        raise CommandError(EXIT_OUTPUT, f"The results cannot be written into {folder}: {error.strerror}.") from error
+    return summary
+
+
+def model_label(name: str) -> str:
+    from commands.checkpoints import model_label as label
+
+    return label(name)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _print(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({**summary, "out": str(folder)}, ensure_ascii=False) + "\n")
+        return
+    names = {"user": "You", "assistant": "Sightline", "notice": "Notice"}
+    sys.stdout.write(f"Model: {summary['model']}\n")
+    for turn in summary["turns"]:
+        text = turn["text"] or ("(spoken, not transcribed)" if turn["role"] == "user" else "(no words)")
+        mark = f" … ({turn['cut_by']})" if turn["cut"] else ""
+        sound = f"  [{turn['sound']}, {turn['heard_ms'] / 1000:.1f} s]" if turn["sound"] else ""
+        sys.stdout.write(f"{names[turn['role']]}: {text}{mark}{sound}\n")
+    sys.stdout.write(f"The sound (reply-N.wav), transcript.json and timing.json are in {folder.resolve()}\n")

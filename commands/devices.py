@@ -1,0 +1,233 @@
+"""Adapters: the device packages' parts in the shape that `app.ports` asks for, and their events as its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.ports import (
+    AdviceMessage,
+    DeviceMessage,
+    GapMessage,
+    LevelMessage,
+    PictureMessage,
+    PlayerMessage,
+    Post,
+    VoiceMessage,
+)
+from app.view import EarconName, Problem
+from audio_io import events as sound
+from audio_io.errors import PlayerFullError
+from audio_io.interfaces import ReplyPlayer
+from audio_io.listener import Listener
+from video_io import eyes as video
+from video_io.frames import SourceEvent, SourceEventKind
+
+REPLY_PREFIX = "reply-"
+
+
+SoundMessage = VoiceMessage | LevelMessage | DeviceMessage | GapMessage | PlayerMessage
+
+
+def sound_message(event: sound.ListenerEvent | sound.PlayerEvent) -> SoundMessage | None:
+    """One event of `audio_io` as the app's message; None for what the app does not need."""
+    match event:
+        case sound.SpeechAudio(at_s, samples):
+            return VoiceMessage("audio", at_s, samples)
+        case sound.SpeechStarted(at_s, samples, forced):
+            return VoiceMessage("started", at_s, samples, forced=forced)
+        case sound.SpeechPaused(at_s):
+            return VoiceMessage("paused", at_s)
+        case sound.SpeechResumed(at_s):
+            return VoiceMessage("resumed", at_s)
+        case sound.SpeechEnded():
+            return VoiceMessage("ended", event.at_s, voiced_s=event.voiced_s)
+        case sound.SpeechDropped():
+            return VoiceMessage("dropped", event.at_s, voiced_s=event.voiced_s)
+        case sound.MicrophoneLevel():
+            return LevelMessage(event.rms_dbfs)
+        case sound.DeviceOpened(kind, name) | sound.DeviceBack(kind, name):
+            return DeviceMessage(kind, name)
+        case sound.DeviceLost() | sound.DeviceMissing():
+            return DeviceMessage(event.kind, event.name, Problem(event.kind, event.message, event.remedy))
+        case sound.PartFailed():
+            return DeviceMessage(event.kind, "", Problem(event.kind, event.message, event.remedy))
+        case sound.SoundGap(kind, lost_ms, total):
+            return GapMessage(kind, lost_ms, total)
+        case sound.PlaybackStarted(reply_id):
+            return PlayerMessage("started", int(reply_id.removeprefix(REPLY_PREFIX)))
+        case sound.PlaybackFinished():
+            return PlayerMessage("finished", int(event.reply_id.removeprefix(REPLY_PREFIX)), event.heard_ms)
+        case _:
+            return None
+
+
+class Switchable(Protocol):
+    """A device part that can go over to another device."""
+
+    def switch(self, device: str | int | None) -> None: ...
+
+
+class ListeningEars:
+    """`app.ports.Ears` on a `Listener`. `make_listener` gets where its events go.
+
+    While the microphone is off, push-to-talk opens it for as long as the key is held.
+    """
+
+    def __init__(
+        self,
+        make_listener: Callable[[Callable[[sound.ListenerEvent], None]], Listener],
+        device: Switchable | None = None,
+        on_event: Callable[[sound.ListenerEvent], None] | None = None,
+    ) -> None:
+        self._listener = make_listener(self._emit)
+        self._device = device
+        self._on_event = on_event
+        self._post: Post | None = None
+        self._on = True
+        self._forced = False
+
+    def start(self, post: Post) -> None:
+        self._post = post
+        self._listener.start()
+
+    def stop(self) -> None:
+        self._listener.stop()
+
+    def set_on(self, on: bool) -> None:
+        self._on = on
+        if on:
+            self._listener.unmute()
+        elif not self._forced:
+            self._listener.mute()
+
+    def force(self, down: bool) -> None:
+        self._forced = down
+        if down:
+            self._listener.unmute()
+            self._listener.force_start()
+            return
+        self._listener.force_end()
+        if not self._on:
+            self._listener.mute()
+
+    def choose(self, name: str | None) -> None:
+        if self._device is not None:
+            self._device.switch(name)
+
+    def _emit(self, event: sound.ListenerEvent) -> None:
+        message = sound_message(event)
+        if message is not None and self._post is not None:
+            self._post(message)
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+class PlayingMouth:
+    """`app.ports.Mouth` on a `ReplyPlayer`."""
+
+    def __init__(
+        self,
+        make_player: Callable[[Callable[[sound.PlayerEvent], None]], ReplyPlayer],
+        device: Callable[[ReplyPlayer, str | None], None] | None = None,
+    ) -> None:
+        self.player = make_player(self._emit)
+        self._switch = device
+        self._post: Post | None = None
+
+    def start(self, post: Post) -> None:
+        self._post = post
+        self.player.start()
+
+    def stop(self) -> None:
+        self.player.stop()
+
+    def play(self, reply: int, samples: NDArray[np.float32]) -> None:
+        try:
+            self.player.play(_name(reply), samples)
+        except PlayerFullError as error:
+            raise BufferError(error.message) from error
+
+    def finish(self, reply: int) -> None:
+        self.player.finish(_name(reply))
+
+    def flush(self, reply: int) -> int:
+        name = _name(reply)
+        return next((h.heard_ms for h in self.player.flush() if h.reply_id == name), self.player.heard_ms(name))
+
+    def pause(self) -> None:
+        self.player.pause()
+
+    def resume(self) -> None:
+        self.player.resume()
+
+    def heard_ms(self, reply: int) -> int:
+        return self.player.heard_ms(_name(reply))
+
+    def earcon(self, name: EarconName) -> None:
+        self.player.earcon(name)
+
+    def set_volume(self, volume: float) -> None:
+        self.player.set_volume(volume)
+
+    def set_speech_rate(self, rate: float) -> None:
+        self.player.set_speech_rate(rate)
+
+    def choose(self, name: str | None) -> None:
+        if self._switch is not None:
+            self._switch(self.player, name)
+
+    def _emit(self, event: sound.PlayerEvent) -> None:
+        message = sound_message(event)
+        if message is not None and self._post is not None:
+            self._post(message)
+
+
+def _name(reply: int) -> str:
+    return f"{REPLY_PREFIX}{reply}"
+
+
+class SeeingEyes:
+    """`app.ports.Eyes` on `video_io.eyes.Eyes`."""
+
+    def __init__(self, choice: str) -> None:
+        self.eyes = video.Eyes(choice, on_picture=self._on_picture, on_event=self._on_event, on_advice=self._on_advice)
+        self._post: Post | None = None
+
+    def start(self, post: Post) -> None:
+        self._post = post
+        self.eyes.start()
+
+    def stop(self) -> None:
+        self.eyes.stop()
+
+    def set_on(self, on: bool) -> None:
+        self.eyes.set_on(on)
+
+    def set_speaking(self, speaking: bool) -> None:
+        self.eyes.set_speaking(speaking)
+
+    def look(self) -> bytes | None:
+        return self.eyes.look()
+
+    def choose(self, name: str | None) -> None:
+        self.eyes.choose(name or video.NO_PICTURES)
+
+    def _on_picture(self, jpeg: bytes) -> None:
+        if self._post is not None:
+            self._post(PictureMessage(jpeg))
+
+    def _on_advice(self, text: str) -> None:
+        if self._post is not None:
+            self._post(AdviceMessage(text))
+
+    def _on_event(self, event: SourceEvent) -> None:
+        if self._post is None or event.kind is SourceEventKind.ENDED:
+            return
+        problem = None
+        if event.kind is not SourceEventKind.OPENED:
+            problem = Problem("pictures", event.message, event.remedy)
+        self._post(DeviceMessage("pictures", event.label, problem))

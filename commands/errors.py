@@ -1,0 +1,21 @@
+"""How a command fails: a message for people and an exit code, never a traceback for what the user can mend."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_ENGINE = 3
+EXIT_NO_SPEECH = 4
+EXIT_OUTPUT = 5
+EXIT_INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """What happened and what to do, for stderr; `code` is the process's exit code."""
+
+    def __init__(self, code: int, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.code = code
+        self.message = message
+        self.remedy = remedy

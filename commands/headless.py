@@ -1,0 +1,240 @@
+"""The same Assistant without devices: sound files as the microphone, a recording player, pictures from files.
+
+Used by `converse` and `bench latency`. Faster than real time unless asked otherwise: a file is then heard as fast as
+the engine takes it, and everything played counts as heard at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import commands as cmd
+from app import events as ev
+from app.assistant import Assistant
+from app.effects import Effect
+from app.engine_part import LinkedEngine
+from app.ports import Parts
+from app.settings import SettingsError, SettingsStore
+from app.view import Latency, Phase, TranscriptTurn, View
+from audio_io.errors import SoundError, WavFileError
+from audio_io.events import ListenerEvent, SourceFinished
+from audio_io.listener import Listener
+from audio_io.segmenter import Segmenter
+from audio_io.wav_file import read_wav
+from audio_io.wav_player import WavPlayer
+from audio_io.wav_source import WavSource
+from commands.compose import make_engine
+from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
+from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_USAGE, CommandError
+from model.prompts import DEFAULT_INSTRUCTIONS
+
+INSIDE_RATE_HZ = 16_000
+TRANSCRIPT_WAIT_S = 30.0
+PICTURE_WAIT_S = 15.0
+REST = (Phase.LISTENING, Phase.PAUSED)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a headless conversation runs with."""
+
+    checkpoint: str = ""
+    engine_url: str = ""
+    engine_token: str = ""
+    quantize: str = "none"
+    watch: str = ""
+    realtime: bool = False
+    instructions: str = ""
+    voice: str = ""
+    timeout_s: float = 600.0
+
+
+class Headless:
+    """One conversation; use as a context manager. Every method raises CommandError with a message and an exit code."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+        self._changed = threading.Condition()
+        self._view = View()
+        self._finished_files = 0
+        self._heard_voice = 0
+        self._sounded: list[int] = []
+        self.latencies: list[Latency] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="sightline-")
+        self._source = WavSource(choice.realtime)
+        try:
+            store = self._settings()
+            segmenter = Segmenter()
+        except SoundError as error:
+            self._folder.cleanup()
+            raise CommandError(EXIT_FAILED, error.message, error.remedy) from error
+        except SettingsError as error:
+            self._folder.cleanup()
+            raise CommandError(EXIT_USAGE, str(error)) from error
+
+        def make_listener(emit: Callable[[ListenerEvent], None]) -> Listener:
+            return Listener(self._source, emit, segmenter)
+
+        mouth = PlayingMouth(lambda emit: WavPlayer(emit, choice.realtime))
+        assert isinstance(mouth.player, WavPlayer)
+        self.player = mouth.player
+        self.engine = LinkedEngine(make_engine)
+        self._assistant = Assistant(
+            Parts(
+                ListeningEars(make_listener, on_event=self._on_sound),
+                mouth,
+                SeeingEyes(choice.watch or "none"),
+                self.engine,
+            ),
+            store,
+            default_instructions=DEFAULT_INSTRUCTIONS,
+            lossless=not choice.realtime,
+            speculate=not choice.engine_url,
+            observe=self._observe,
+        )
+
+    def _settings(self) -> SettingsStore:
+        """Settings of its own: neither the user's are read, nor are they changed."""
+        choice = self.choice
+        store = SettingsStore(Path(self._folder.name))
+        store.change(
+            {
+                "checkpoint": choice.checkpoint,
+                "engine_url": choice.engine_url,
+                "engine_token": choice.engine_token,
+                "quantize": choice.quantize,
+                "pictures": choice.watch or "none",
+                "camera_on": bool(choice.watch),
+                "instructions": choice.instructions,
+                "voice": choice.voice,
+                "reply_limit_s": 120.0,
+            }
+        )
+        return store
+
+    def __enter__(self) -> Headless:
+        self._assistant.subscribe(self._on_view)
+        self._assistant.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._assistant.stop(4.0)
+        self._folder.cleanup()
+
+    # --- from the Assistant's and the source's threads ---
+
+    def _on_view(self, view: View) -> None:
+        with self._changed:
+            if view.latency is not None and view.latency is not self._view.latency:
+                self.latencies.append(view.latency)
+            self._view = view
+            self._changed.notify_all()
+
+    def _on_sound(self, event: ListenerEvent) -> None:
+        if isinstance(event, SourceFinished):
+            with self._changed:
+                self._finished_files += 1
+                self._changed.notify_all()
+
+    def _observe(self, event: ev.Event, effects: Sequence[Effect]) -> None:
+        del effects
+        with self._changed:
+            if isinstance(event, ev.VoiceEnded):
+                self._heard_voice += 1
+            elif isinstance(event, ev.PlaybackStarted):
+                self._sounded.append(event.reply)
+
+    # --- the conversation ---
+
+    @property
+    def view(self) -> View:
+        return self._assistant.view
+
+    @property
+    def replies(self) -> tuple[tuple[int, TranscriptTurn], ...]:
+        """Player's reply numbers and transcript entries of the replies that were heard, in order."""
+        spoken = [turn for turn in self.view.transcript if turn.role == "assistant" and turn.spoken]
+        return tuple(zip(self._sounded, spoken, strict=False))
+
+    def save_reply(self, number: int, path: Path) -> None:
+        try:
+            self.player.save(f"{REPLY_PREFIX}{number}", path)
+        except WavFileError as error:
+            raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+
+    def wait_ready(self) -> None:
+        """Until the engine is loaded and the first picture has come."""
+        self._wait(lambda view: view.phase in REST, "The engine was not ready")
+        if not self.choice.watch:
+            return
+        deadline_s = time.monotonic() + PICTURE_WAIT_S
+        with self._changed:
+            while not self._view.devices.picture_source:
+                self._check_pictures()
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise CommandError(EXIT_USAGE, f"No picture came from {self.choice.watch} within 15 s.")
+                self._changed.wait(left_s)
+
+    def _check_pictures(self) -> None:
+        for problem in self._view.problems:
+            if problem.code == "pictures":
+                raise CommandError(EXIT_USAGE, problem.message, problem.remedy)
+
+    def say(self, path: Path) -> None:
+        """Speaks a file into the microphone and waits until the reply has been heard."""
+        try:
+            samples = read_wav(path, INSIDE_RATE_HZ)
+        except WavFileError as error:
+            raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+        heard, finished = self._heard_voice, self._finished_files
+        self._source.say(samples, str(path))
+        self._wait(lambda _: self._finished_files > finished, f"{path} was not heard to its end")
+        if not self._assistant.wait_handled(self.choice.timeout_s):
+            raise CommandError(EXIT_FAILED, f"{path} was not worked through.", "Use --timeout to wait longer.")
+        if self._heard_voice == heard:
+            raise CommandError(
+                EXIT_NO_SPEECH, f"No speech was found in {path}.", "Give a recording in which somebody speaks."
+            )
+        self._wait_answered()
+
+    def text(self, text: str) -> None:
+        """Types a text and waits until the reply has been heard."""
+        self._assistant.send(cmd.SendText(text))
+        if not self._assistant.wait_handled(self.choice.timeout_s):
+            raise CommandError(EXIT_FAILED, "The text was not worked through.", "Use --timeout to wait longer.")
+        self._wait_answered()
+
+    def _wait_answered(self) -> None:
+        self._wait(lambda view: view.phase in REST, "There was no answer")
+        # The user's words come after the reply; without them the transcript is still worth having.
+        deadline_s = time.monotonic() + TRANSCRIPT_WAIT_S
+        with self._changed:
+            self._changed.wait_for(
+                lambda: all(turn.done for turn in self._view.transcript) or self._view.phase is Phase.FAILED,
+                max(0.0, deadline_s - time.monotonic()),
+            )
+
+    def _wait(self, reached: Callable[[View], bool], otherwise: str) -> None:
+        """Waits for a view; raises when the engine is lost for good or the time is up."""
+        deadline_s = time.monotonic() + self.choice.timeout_s
+        with self._changed:
+            while not reached(self._view):
+                if self._view.phase is Phase.FAILED:
+                    failed = [p for p in self._view.problems if p.code == "engine failed"]
+                    message = failed[-1].message if failed else "The engine does not run."
+                    remedy = failed[-1].remedy if failed else ""
+                    raise CommandError(EXIT_ENGINE, message, remedy)
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise CommandError(
+                        EXIT_ENGINE,
+                        f"{otherwise} within {self.choice.timeout_s:.0f} s.",
+                        "Use --timeout to wait longer.",
+                    )
+                self._changed.wait(left_s)
