@@ -19,7 +19,8 @@ Rgb = npt.NDArray[np.uint8]
 class VoiceDetector(Protocol):
     """Says how likely there is a voice, hop by hop; state and remainder stay inside. One owning thread."""
 
-    hop_s: float
+    @property
+    def hop_s(self) -> float: ...
 
     def push(self, pcm: Samples) -> Iterable[float]:
         """Probabilities in 0..1 of the hops that this sound completes; `pcm` is mono float32 [n]."""
