@@ -31,7 +31,7 @@ SAMPLES_PER_CODEC_FRAME = 1920
 CODEC_FRAMES_PER_SECOND = SAMPLE_RATE_HZ / SAMPLES_PER_CODEC_FRAME  # 12.5
 CODEBOOK_SIZE = 512
 CODE_GROUPS = 4
-TALKER_LAYERS = 4
+TALKER_LAYERS = 3
 # generate() suppresses the top 1024 ids of the Talker's vocabulary, so its special ids have to lie there.
 TALKER_VOCAB = CODEBOOK_SIZE + 1024
 CODEC_PAD, CODEC_BOS, CODEC_EOS, CODEC_NOTHINK, CODEC_THINK_BOS, CODEC_THINK_EOS = range(512, 518)
@@ -191,7 +191,7 @@ def talker_text_config() -> dict[str, Any]:
         "intermediate_size": 512,
         "max_position_embeddings": 8192,
         "mlp_only_layers": [],
-        "moe_intermediate_size": 192,
+        "moe_intermediate_size": 128,
         "norm_topk_prob": True,
         "num_attention_heads": 4,
         "num_experts": 8,
@@ -210,7 +210,7 @@ def talker_text_config() -> dict[str, Any]:
 
 def code_predictor_config() -> dict[str, Any]:
     """The code predictor: codebooks 2 to CODE_GROUPS of a codec frame, one after the other."""
-    layers = 2
+    layers = 1
     return {
         "model_type": "qwen3_omni_moe_talker_code_predictor",
         "attention_bias": False,

@@ -9,9 +9,8 @@ this clock (`training.voice_data`). The lengths are the mean of what flite's two
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
-from training import flite, text
+from training import flite, text, word_clock
 
 FRAME_S = 1920 / 24_000
 FIRST_WORD_FRAME = 2  # silence before the first word, codec frames
@@ -19,7 +18,6 @@ LOOKAHEAD_FRAMES = 3  # a word's first token arrives this many frames before the
 TAIL_FRAMES = 2  # silence after the last word; then the codec stops
 COMMA_FRAMES = 2
 STOP_FRAMES = 4
-_MEASURED_VOICES = ("rms", "slt")
 # Words between two others in a sentence are a little shorter than in the measuring phrase.
 _SENTENCE_FACTOR = 0.93
 
@@ -35,16 +33,9 @@ class Plan:
     token_ids: list[int]
 
 
-@cache
 def word_frames(core: str, final: bool) -> int:
     """Codec frames that `core` (a word without punctuation) lasts; `final`: a pause follows it."""
-    spoken = [core + "." if final else core]
-    words = ["now", *spoken] if final else ["now", *spoken, "again"]
-    total_s = 0.0
-    for voice in _MEASURED_VOICES:
-        start_s, end_s = flite.synthesise(voice, words).word_spans_s(len(words))[1]
-        total_s += end_s - start_s
-    return max(1, round(_SENTENCE_FACTOR * total_s / len(_MEASURED_VOICES) / FRAME_S))
+    return max(1, round(_SENTENCE_FACTOR * word_clock.word_time(core, final).seconds / FRAME_S))
 
 
 def spoken_words(reply: str) -> list[str]:

@@ -116,10 +116,18 @@ def make_part(sentences: Iterable[str], folder: Path, name: str, workers: int) -
             out.write(pcm.tobytes())
             records.append(Record(sentence, speaker, frame, len(phones), ids, phones))
             frame += len(phones)
-            if len(records) % 500 == 0:
+            if len(records) % 250 == 0:
+                out.flush()
+                _write_records(folder, name, records)  # what there is can be trained on already
                 print(f"{len(records)}/{len(jobs)} utterances, {time.monotonic() - started:.0f} s", flush=True)
-    (folder / f"{name}.json").write_text(json.dumps([asdict(record) for record in records]))
+    _write_records(folder, name, records)
     return len(records)
+
+
+def _write_records(folder: Path, name: str, records: list[Record]) -> None:
+    new = folder / f"{name}.json.new"
+    new.write_text(json.dumps([asdict(record) for record in records]))
+    new.replace(folder / f"{name}.json")
 
 
 @dataclass(frozen=True)

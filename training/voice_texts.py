@@ -1,13 +1,16 @@
 """Sentences that the voice is trained on: replies of flash-mini's domain and a wide spread of everyday English.
 
-The domain's own replies come first (`training.domain`, when it offers them); the sentences made here give every
-common word some neighbours, so that the voice can say more than the domain does.
+`domain_texts` are the replies that the Thinker gives; `general_texts` give every common word some neighbours, so that
+the voice can say more than the domain does.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+
+from training import config
+from training.domain import talk, words
 
 COLOURS = "red green blue yellow orange purple pink brown black white grey".split()
 SHAPES = (
@@ -71,7 +74,9 @@ ADVERBS = (
     "quietly carefully clearly really maybe perhaps probably almost together alone outside inside away back"
 ).split()
 PREPOSITIONS = "in on at near under over behind beside between above below with without from into across around".split()
-NAMES = "Sightline Anna Peter Maria John Lucy Tom Sarah David Emma London Paris America Europe Monday Friday June".split()
+NAMES = (
+    "Sightline Anna Peter Maria John Lucy Tom Sarah David Emma London Paris America Europe Monday Friday June".split()
+)
 FIXED = [
     "Hello, I am Sightline.",
     "Hello! How can I help you?",
@@ -199,7 +204,13 @@ def _count(rng: random.Random) -> str:
 def _sign(rng: random.Random) -> str:
     words = " ".join(rng.sample(SIGNS, rng.choice([1, 1, 2, 3])))
     return rng.choice(
-        [f"It says {words}.", f"The word is {words}.", f"I read {words}.", f"The sign says {words}.", f"It reads {words}."]
+        [
+            f"It says {words}.",
+            f"The word is {words}.",
+            f"I read {words}.",
+            f"The sign says {words}.",
+            f"It reads {words}.",
+        ]
     )
 
 
@@ -241,9 +252,9 @@ _MAKERS: list[tuple[float, Callable[[random.Random], str]]] = [
 ]
 
 
-def general_texts(n: int, seed: int) -> list[str]:
-    """`n` different sentences, the fixed ones first; the same for the same seed."""
-    rng = random.Random(seed)
+def general_texts(n: int, seed: int | None) -> list[str]:
+    """`n` different sentences, the fixed ones first; the same for the same seed (None: the project's)."""
+    rng = random.Random(config.SEED if seed is None else seed)
     found = dict.fromkeys(FIXED)
     weights = [weight for weight, _ in _MAKERS]
     while len(found) < n:
@@ -251,3 +262,66 @@ def general_texts(n: int, seed: int) -> list[str]:
         sentence = maker(rng)
         found[sentence[0].upper() + sentence[1:]] = None
     return list(found)[:n]
+
+
+def domain_texts(draws: int = 6000) -> list[str]:
+    """Replies of the domain, each once: every fixed one, and those that random slots give."""
+    rng = random.Random(config.SEED + 1)
+    found = dict.fromkeys([*FIXED, talk.SURE_ANSWER, talk.OOD_ANSWER, talk.UNCLEAR_ANSWER, talk.NO_PICTURE_ANSWER])
+    for intent in talk.FIXED:
+        found[talk.answer(intent, {})] = None
+    for _ in range(draws):
+        intent = rng.choice(list(talk.WITH_SLOTS))
+        found[talk.answer(intent, talk.ask(intent, rng)[1])] = None
+    for _ in range(draws):
+        found[_picture_reply(rng)] = None
+    return list(found)
+
+
+def _picture_reply(rng: random.Random) -> str:
+    """A reply about a picture in the domain's own words."""
+
+    def thing(with_colour: bool = True) -> str:
+        noun = rng.choice(words.OBJECTS)
+        return f"{rng.choice(words.COLOURS)} {noun}" if with_colour else noun
+
+    place = rng.choice(PLACES[:9])
+    number = rng.choice(words.NUMBERS[2:7])
+    printed = rng.choice(words.PRINTED_WORDS)
+    a = words.article
+    reply = rng.choice(
+        [
+            f"I see {a(thing())}.",
+            f"I see {a(thing())} and {a(thing())}.",
+            f"I see {a(thing())} {place} and {a(thing())} {rng.choice(PLACES[:9])}.",
+            f"I see {a(thing())}, {a(thing())} and {a(thing())}.",
+            f"I see {number} things: {a(thing())}, {a(thing())} and {a(thing())}.",
+            f"There is {a(thing())} {place}.",
+            f"The {thing(False)} is {rng.choice(words.COLOURS)}.",
+            f"The {thing(False)} is {place}.",
+            f"The {thing()} is {place}.",
+            f"The {rng.choice(words.COLOURS)} one is {place}.",
+            f"It is {a(thing())}.",
+            f"It is {place}.",
+            f"It is {rng.choice(words.COLOURS)}.",
+            f"{number.capitalize()}.",
+            f"There are {number} things.",
+            f"There are {number} {rng.choice(words.COLOURS)} things.",
+            f"There is one {thing(False)}.",
+            f"There is one {rng.choice(words.COLOURS)} thing.",
+            f"The {thing(False)} is at {rng.choice(words.NUMBERS[1:13])} o'clock.",
+            f"Yes, there is {a(thing(False))}.",
+            f"Yes, there is {a(thing())}.",
+            f"No, there is no {thing()}.",
+            f"No, I do not see {a(thing(False))}.",
+            f"I do not see {a(thing(False))}.",
+            f"It says {printed.lower()}.",
+            f"It says {printed}.",
+            f"The {thing(False)} is moving {rng.choice(['left', 'right', 'closer', 'away'])}.",
+            f"The {thing()} moves {rng.choice(['to the left', 'to the right', 'closer', 'away'])}.",
+            f"The biggest thing is the {thing()}.",
+            f"{a(thing()).capitalize()} appeared.",
+            f"The light went {rng.choice(['on', 'off'])}.",
+        ]
+    )
+    return reply
