@@ -75,6 +75,7 @@ class SoundServer:
             self.environment.pop(name, None)
         self.log = directory / "pulseaudio.log"
         self.modules: dict[str, str] = {}
+        self._speaking: list[subprocess.Popen[bytes]] = []
         self.start()
 
     def start(self) -> None:
@@ -132,6 +133,7 @@ class SoundServer:
     def speak(self, wav: Path | str, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """Plays a WAV file into the virtual microphone; with `wait` until it is spoken."""
         process = subprocess.Popen(["paplay", "-d", MICROPHONE_PIPE, str(wav)], env=self.environment)
+        self._speaking.append(process)
         if wait and process.wait(120) != 0:
             raise RuntimeError(f"paplay {wav} failed")
         return process
@@ -148,10 +150,14 @@ class SoundServer:
         wait_until(condition, what, limit_s)
 
     def kill(self) -> None:
-        """Ends the server as a crash would; may be called twice."""
+        """Ends the server as a crash would, and who still speaks; may be called twice."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait(LIMIT_S)
+        while self._speaking:
+            speaking = self._speaking.pop()
+            speaking.kill()
+            speaking.wait(LIMIT_S)
 
 
 def wait_until(condition: object, what: str, limit_s: float = LIMIT_S) -> None:

@@ -45,12 +45,12 @@ class Log:
     def __call__(self, event: Any) -> None:
         self.events.append(event)
 
-    def of(self, kind: Any, **values: Any) -> list[Any]:
+    def of(self, kind: Any, /, **values: Any) -> list[Any]:
         return [
             e for e in list(self.events) if isinstance(e, kind) and all(getattr(e, k) == v for k, v in values.items())
         ]
 
-    def wait(self, kind: Any, count: int = 1, **values: Any) -> Any:
+    def wait(self, kind: Any, count: int = 1, /, **values: Any) -> Any:
         wait_until(lambda: len(self.of(kind, **values)) >= count, f"{count} x {kind.__name__}, got {self.notable()}")
         return self.of(kind, **values)[count - 1]
 
@@ -335,10 +335,11 @@ def test_the_reply_in_the_room_is_not_taken_for_the_user(server: SoundServer, ho
     wait_until(lambda: player.heard_ms("r") > 6000, "six seconds of reply are heard")
     assert log.of(SpeechStarted) == []
     write_wav(tmp_path / "barge.wav", spoken("Wait, stop, what is on the chair?"), INSIDE_RATE_HZ)
-    server.speak(tmp_path / "barge.wav", wait=False)
+    speaking = server.speak(tmp_path / "barge.wav", wait=False)
     log.wait(SpeechStarted)
     player.flush()
     log.wait(SpeechEnded)
+    assert speaking.wait(30) == 0
     listener.stop()
     player.stop()
     server.unload("room")
