@@ -30,6 +30,8 @@ from model.errors import InputError
 _DILATIONS = (1, 3, 9)  # of the three residual units of a decoder block
 _KERNEL = 7
 _SNAKE_EPSILON = 1e-9
+# Up to here a convolution copies its windows; above, the copies cost more than the calls that they save.
+_FEW_STEPS = 128
 # Frames decoded at once by push(): bounds memory for long batches; attention reads window + this many keys.
 _MAX_BATCH = 64
 
@@ -71,11 +73,14 @@ class CausalConv(nn.Module):
         taps, bias = cast(torch.Tensor, self.taps), cast(torch.Tensor, self.conv.bias)
         if tail is None:
             return torch.addmm(bias, x, taps[0])
-        n_steps = x.shape[0]
+        n_steps, n_channels = x.shape
         x = torch.cat((tail, x))  # [padding + T, in]
         tail.copy_(x[n_steps:])
-        y = torch.addmm(bias, x[:n_steps], taps[0])
-        for tap in range(1, taps.shape[0]):
+        if n_steps <= _FEW_STEPS:  # one product on copied windows: fewer calls
+            windows = x.as_strided((n_steps, _KERNEL, n_channels), (n_channels, self.dilation * n_channels, 1))
+            return torch.addmm(bias, windows.reshape(n_steps, _KERNEL * n_channels), taps.flatten(0, 1))
+        y = torch.addmm(bias, x[:n_steps], taps[0])  # one product per tap: no copies
+        for tap in range(1, _KERNEL):
             start = tap * self.dilation
             y.addmm_(x[start : start + n_steps], taps[tap])
         return y
@@ -177,14 +182,11 @@ class DepthwiseConv(nn.Module):
 
     def forward(self, x: torch.Tensor, tail: torch.Tensor) -> torch.Tensor:
         """[T, C] -> [T, C]; `tail` is read and overwritten."""
-        taps = cast(torch.Tensor, self.taps)
-        n_steps = x.shape[0]
+        n_steps, n_channels = x.shape
         x = torch.cat((tail, x))
         tail.copy_(x[n_steps:])
-        y = torch.addcmul(cast(torch.Tensor, self.conv.bias), x[:n_steps], taps[0])
-        for tap in range(1, _KERNEL):
-            y.addcmul_(x[tap : tap + n_steps], taps[tap])
-        return y
+        windows = x.as_strided((n_steps, _KERNEL, n_channels), (n_channels, n_channels, 1))
+        return (windows * cast(torch.Tensor, self.taps)).sum(1).add_(cast(torch.Tensor, self.conv.bias))
 
 
 class ResidualUnit(nn.Module):
@@ -243,6 +245,10 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=bias)
         self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=bias)
         self.o_proj = nn.Linear(self.n_heads * self.head_dim, config.hidden_size, bias=bias)
+        self.qkv: nn.Linear | None = None
+
+    def pack(self) -> None:
+        self.qkv = _fused(self.q_proj, self.k_proj, self.v_proj)
 
     def forward(
         self,
@@ -254,9 +260,9 @@ class Attention(nn.Module):
     ) -> torch.Tensor:
         """[T, hidden] -> [T, hidden]; `keys` and `values` [kv_heads, window, head_dim] are the layer's ring."""
         n_new, window = x.shape[0], keys.shape[1]
-        query = _rotate(self.q_proj(x).view(n_new, self.n_heads, self.head_dim).transpose(0, 1), rope)
-        key = _rotate(self.k_proj(x).view(n_new, self.n_kv_heads, self.head_dim).transpose(0, 1), rope)
-        value = self.v_proj(x).view(n_new, self.n_kv_heads, self.head_dim).transpose(0, 1)  # [H, T, D]
+        qkv = cast(nn.Linear, self.qkv)(x).view(n_new, -1, self.head_dim).transpose(0, 1)  # [H + 2 * H_kv, T, D]
+        turned = _rotate(qkv[: self.n_heads + self.n_kv_heads], rope)
+        query, key, value = turned[: self.n_heads], turned[self.n_heads :], qkv[-self.n_kv_heads :]
         if n_new == 1:  # the ring holds exactly what the frame may see; order does not matter to attention
             slot, n_seen = at % window, min(at + 1, window)
             keys[:, slot] = key[:, 0]
@@ -265,18 +271,30 @@ class Attention(nn.Module):
             key, value = keys[:, :n_seen], values[:, :n_seen]
         else:
             old = torch.arange(max(at - window + 1, 0), at, device=x.device)
-            slots = torch.arange(at, at + n_new, device=x.device)[-window:]
-            new_key, new_value = key[:, -window:], value[:, -window:]
-            key = torch.cat((keys[:, old % window], key), dim=1)
-            value = torch.cat((values[:, old % window], value), dim=1)
-            keys[:, slots % window], values[:, slots % window] = new_key, new_value
-            seen = torch.cat((old, torch.arange(at, at + n_new, device=x.device)))
-            age = torch.arange(at, at + n_new, device=x.device)[:, None] - seen  # [T, old + T]
+            new = torch.arange(at, at + n_new, device=x.device)
+            slots = new[-window:] % window
+            seen_keys = torch.cat((keys[:, old % window], key), dim=1)
+            seen_values = torch.cat((values[:, old % window], value), dim=1)
+            keys[:, slots], values[:, slots] = key[:, -window:], value[:, -window:]
+            key, value = seen_keys, seen_values
+            age = new[:, None] - torch.cat((old, new))  # [T, old + T]
             mask = (age >= 0) & (age < window)
         y = F.scaled_dot_product_attention(
             query[None], key[None], value[None], mask, enable_gqa=self.n_heads != self.n_kv_heads
         )
         return cast(torch.Tensor, self.o_proj(y[0].transpose(0, 1).reshape(n_new, -1)))
+
+
+def _fused(*parts: nn.Linear) -> nn.Linear:
+    """Several projections of one input as one; the parts give up their weights."""
+    weights = torch.cat([part.weight.detach() for part in parts])
+    fused = nn.Linear(weights.shape[1], weights.shape[0], bias=parts[0].bias is not None, device="meta")
+    fused.weight = nn.Parameter(weights, requires_grad=False)
+    if parts[0].bias is not None:
+        fused.bias = nn.Parameter(torch.cat([part.bias.detach() for part in parts]), requires_grad=False)
+    for part in parts:
+        part.weight = nn.Parameter(weights.new_empty(0), requires_grad=False)
+    return fused
 
 
 class Scale(nn.Module):
@@ -288,7 +306,7 @@ class Scale(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Root mean square norm, computed in float32."""
+    """Root mean square norm; statistics in float32."""
 
     def __init__(self, channels: int, eps: float) -> None:
         super().__init__()
@@ -297,7 +315,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[T, C] -> [T, C]"""
-        return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 class GatedMlp(nn.Module):
@@ -308,10 +326,15 @@ class GatedMlp(nn.Module):
         self.gate_proj = nn.Linear(channels, inner, bias=False)
         self.up_proj = nn.Linear(channels, inner, bias=False)
         self.down_proj = nn.Linear(inner, channels, bias=False)
+        self.gate_up: nn.Linear | None = None
+
+    def pack(self) -> None:
+        self.gate_up = _fused(self.gate_proj, self.up_proj)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[T, C] -> [T, C]"""
-        return cast(torch.Tensor, self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x)))
+        gate, up = cast(nn.Linear, self.gate_up)(x).chunk(2, dim=-1)
+        return cast(torch.Tensor, self.down_proj(F.silu(gate).mul_(up)))
 
 
 class TransformerLayer(nn.Module):
@@ -348,13 +371,17 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList([TransformerLayer(config) for _ in range(config.num_hidden_layers)])
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.head_dim, self.theta = config.head_dim, config.rope_theta
+        self.frequencies: torch.Tensor | None = None  # [head_dim / 2], float32
+
+    def pack(self) -> None:
+        exponents = torch.arange(0, self.head_dim, 2, dtype=torch.float32) / self.head_dim
+        self.frequencies = (1.0 / self.theta**exponents).to(self.norm.weight.device)
 
     def forward(self, x: torch.Tensor, state: Code2WavState) -> torch.Tensor:
         """[T, hidden] -> [T, hidden], frames `state.n_frames` onwards."""
         at = state.n_frames
-        exponents = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=x.device) / self.head_dim
         positions = torch.arange(at, at + x.shape[0], dtype=torch.float32, device=x.device)
-        angles = torch.outer(positions, 1.0 / self.theta**exponents)  # [T, head_dim / 2]
+        angles = torch.outer(positions, cast(torch.Tensor, self.frequencies))  # [T, head_dim / 2]
         rope = (angles.cos().to(x.dtype), angles.sin().to(x.dtype))
         for number, layer in enumerate(self.layers):
             x = layer(x, rope, state.keys[number], state.values[number], at)
@@ -392,18 +419,23 @@ class Code2Wav(nn.Module):
                 CausalConv(widths[-1], 1, _KERNEL),
             ]
         )
+        self.offsets = torch.empty(0, dtype=torch.long)  # of each codebook in the table of embeddings
         self.is_packed = False
 
     def pack(self) -> None:
         """Lays the convolutions out for streaming and frees the checkpoint's layout. Call after loading, once."""
         if self.is_packed:
             return
-        for module in self.modules():
-            if isinstance(module, CausalConv | Upsampler | LookAheadUpsampler | Snake | DepthwiseConv):
+        for module in list(self.modules()):
+            if isinstance(module, CausalConv | Upsampler | LookAheadUpsampler | DepthwiseConv):
                 module.pack()
-                if not isinstance(module, Snake):
-                    # Only the bias is still read; the weight now lives in the packed tensor.
-                    module.conv.weight = nn.Parameter(module.conv.weight.new_empty(0), requires_grad=False)
+                # Only the bias is still read; the weight now lives in the packed tensor.
+                module.conv.weight = nn.Parameter(module.conv.weight.new_empty(0), requires_grad=False)
+            elif isinstance(module, Snake | Attention | GatedMlp | Transformer):
+                module.pack()
+        config = self.config
+        self.offsets = torch.arange(config.num_quantizers, device=self.code_embedding.weight.device)
+        self.offsets *= config.codebook_size
         self.is_packed = True
 
     def new_state(self) -> Code2WavState:
@@ -440,8 +472,7 @@ class Code2Wav(nn.Module):
         """The next frames: codes [n, num_quantizers] (n >= 1) -> samples [m] in -1..1. Moves `state` forward."""
         tails = iter(state.tails)
         n_frames = codes.shape[0]
-        offsets = torch.arange(self.config.num_quantizers, device=codes.device) * self.config.codebook_size
-        x = self.code_embedding(codes + offsets).mean(1)  # [n, hidden]
+        x = self.code_embedding(codes + self.offsets).mean(1)  # [n, hidden]
         x = self.pre_transformer(x, state)
         state.n_frames += n_frames
         for upsampler, convnext in self._stages():
