@@ -65,7 +65,7 @@ def _dispatch(arguments: list[str]) -> int:
 
             return engine.main(rest)
         case "doctor":
-            from app import doctor
+            from commands import doctor
 
             return doctor.main(rest)
         case "models":

@@ -1,0 +1,108 @@
+"""`main.py doctor`: the checks of `app.doctor`, and those that need devices and the engine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from app import doctor
+from app.engine_part import LinkedEngine
+from app.ports import EngineChoice, EngineDown, EngineUp, Message
+from app.settings import Settings, SettingsStore
+from commands.checkpoints import model_label, random_checkpoint_path, shipped_checkpoint
+
+ENGINE_TIMEOUT_S = 120.0
+PROBE_TIMEOUT_S = 20.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit code 1 when something is missing."""
+    parser = argparse.ArgumentParser(
+        prog="sightline doctor", description="What works on this machine, what is missing, and how to get it."
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--no-engine", action="store_true", help="do not start the engine to see whether it answers")
+    options = parser.parse_args(argv)
+    store = SettingsStore()
+    settings = store.settings
+    probes = [
+        *doctor.common_probes(),
+        doctor.Probe("settings", lambda: _settings(store)),
+        doctor.devices_probe(
+            "microphones", _sound_devices("microphone"), "Plug a microphone in; typing works without one."
+        ),
+        doctor.devices_probe("speakers", _sound_devices("speaker"), "Plug a speaker or headphones in."),
+        doctor.devices_probe(
+            "cameras", _cameras, "Plug a camera in, or choose the screen or a file; Sightline hears without one."
+        ),
+    ]
+    if not settings.engine_url:
+        probes.append(doctor.checkpoint_probe(lambda: _checkpoint(settings)))
+    if not options.no_engine:
+        probes.append(doctor.engine_probe(lambda: _engine(settings), settings.engine_url))
+    findings = doctor.examine(probes, PROBE_TIMEOUT_S if options.no_engine else ENGINE_TIMEOUT_S)
+    sys.stdout.write((doctor.as_json(findings) if options.json else doctor.as_text(findings)) + "\n")
+    return doctor.exit_status(findings)
+
+
+def _settings(store: SettingsStore) -> doctor.Finding:
+    if store.messages:
+        return doctor.Finding("settings", "warning", " ".join(store.messages), "Set them again in the app.")
+    there = "" if store.path.exists() else " (not there yet: defaults)"
+    return doctor.Finding("settings", "ok", f"{store.path}{there}")
+
+
+def _sound_devices(kind: Literal["microphone", "speaker"]) -> Callable[[], Sequence[str]]:
+    def run() -> Sequence[str]:
+        from audio_io.devices import list_devices
+
+        return [
+            f"{device.name}{' (default)' if device.is_default else ''}"
+            for device in list_devices()
+            if device.kind == kind
+        ]
+
+    return run
+
+
+def _cameras() -> Sequence[str]:
+    from video_io.sources import list_cameras, list_screens
+
+    return [choice.label for choice in (*list_cameras(), *list_screens())]
+
+
+def _checkpoint(settings: Settings) -> Path:
+    if settings.checkpoint:
+        return Path(settings.checkpoint).expanduser()
+    return shipped_checkpoint() or random_checkpoint_path()
+
+
+def _engine(settings: Settings) -> str:
+    """Starts or reaches the engine and ends the connection again. Raises RuntimeError or TimeoutError."""
+    from commands.compose import make_engine
+
+    answered = threading.Event()
+    answers: list[EngineUp | EngineDown] = []
+
+    def post(message: Message) -> None:
+        if isinstance(message, EngineUp | EngineDown):
+            answers.append(message)
+            answered.set()
+
+    engine = LinkedEngine(make_engine)
+    choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
+    try:
+        engine.start(post, choice)
+        if not answered.wait(ENGINE_TIMEOUT_S - 5):
+            raise TimeoutError(f"no answer within {ENGINE_TIMEOUT_S - 5:.0f} s")
+    finally:
+        engine.stop(3.0)
+    answer = answers[0]
+    if isinstance(answer, EngineDown):
+        raise RuntimeError(f"{answer.reason} {answer.remedy}".strip())
+    where = f"at {answer.url}, which is not this machine" if answer.remote else "on this machine"
+    return f"{model_label(answer.model)} answers {where}; voices: {', '.join(answer.voices) or 'its own'}"
