@@ -78,7 +78,8 @@ class ReplyRequest:
 def initial(abilities: Abilities) -> LiveConfig:
     """GA's defaults: turns are detected by the engine, when it has a detector; no transcription."""
     detection = VoiceActivity() if abilities.has_voice_detector else None
-    return LiveConfig(voice=abilities.voices[0], turn_detection=detection)
+    speaks = bool(abilities.voices)
+    return LiveConfig(abilities.voices[0] if speaks else "", speech=speaks, turn_detection=detection)
 
 
 def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities) -> LiveConfig:
@@ -93,7 +94,7 @@ def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities) -> L
         changes["instructions"] = _instructions(update.instructions, "session.instructions")
     modalities = first(update.output_modalities, update.modalities)
     if modalities is not None:
-        changes["speech"] = wants_speech(modalities, "session.output_modalities")
+        changes["speech"] = wants_speech(modalities, "session.output_modalities", bool(abilities.voices))
     limit = update.max_output_tokens if update.max_output_tokens is not None else update.max_response_output_tokens
     if limit is not None:
         changes["max_output_tokens"] = token_limit(limit, "session.max_output_tokens")
@@ -121,7 +122,9 @@ def response_request(asked: ResponseConfig, config: LiveConfig) -> ReplyRequest:
     if asked.tools:
         raise _bad("response.tools", "this engine calls no tools")
     modalities = asked.output_modalities if asked.output_modalities is not None else asked.modalities
-    speech = config.speech if modalities is None else wants_speech(modalities, "response.output_modalities")
+    speech = config.speech
+    if modalities is not None:
+        speech = wants_speech(modalities, "response.output_modalities", bool(config.voice))
     limit = config.max_output_tokens
     if asked.max_output_tokens is not None:
         limit = token_limit(asked.max_output_tokens, "response.max_output_tokens")
@@ -157,15 +160,21 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
                 "transcription": None if config.transcription is None else encode(config.transcription),
                 "turn_detection": None if detection is None else {"type": "server_vad"} | encode(detection),
             },
-            "output": {"format": {"type": "audio/pcm", "rate": SPEECH_RATE_HZ}, "voice": config.voice, "speed": 1.0},
+            "output": {
+                "format": {"type": "audio/pcm", "rate": SPEECH_RATE_HZ},
+                "voice": config.voice or None,
+                "speed": 1.0,
+            },
         },
     }
 
 
-def wants_speech(modalities: Modalities, param: str) -> bool:
+def wants_speech(modalities: Modalities, param: str, can_speak: bool) -> bool:
     """GA says audio or text; the older form says both, which is speech with its transcript."""
     if not modalities:
         raise _bad(param, "expected ['audio'] or ['text'], got an empty array")
+    if "audio" in modalities and not can_speak:
+        raise _bad(param, "this model has no voice; use ['text']")
     return "audio" in modalities
 
 

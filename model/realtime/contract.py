@@ -5,12 +5,13 @@ One thread owns every object here. The protocol layer is written against these, 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from model.events import ReplyDone, SpeechDelta, TextDelta
 
 Samples = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
@@ -32,66 +33,45 @@ class VoiceDetectorFactory(Protocol):
     def __call__(self, rate_hz: int) -> VoiceDetector: ...
 
 
+class ReplyEvents(Protocol):
+    """The events of one reply (`model.session.ReplyStream`)."""
+
+    def __next__(self) -> TextDelta | SpeechDelta | ReplyDone: ...
+
+    def close(self) -> None: ...
+
+
 class SpeakingSession(Protocol):
-    """`model.Session`, as ARCHITECTURE.md describes it."""
+    """`model.Session`: ids of items are ints; `interrupt` returns the text that is left."""
 
-    def hear(self, pcm: Samples, rate_hz: int = 16_000) -> Any: ...
+    options: Any
 
-    def see(self, rgb: Rgb, at_s: float = 0.0) -> Any: ...
+    @property
+    def n_positions(self) -> int: ...
 
-    def read(self, text: str, role: str = "user") -> Any: ...
+    def hear(self, pcm: Samples, rate_hz: int = 16_000) -> int: ...
 
-    def commit(self) -> Any: ...
+    def see(self, rgb: Rgb, at_s: float = 0.0) -> int: ...
+
+    def read(self, text: str, role: str = "user") -> int: ...
+
+    def commit(self) -> None: ...
 
     def clear(self) -> None: ...
 
-    def reply(self, max_tokens: int = ..., speech: bool = True) -> Generator[Any, None, None]: ...
+    def reply(self, *, max_tokens: int | None = None, speech: bool = True) -> ReplyEvents: ...
 
-    def interrupt(self, heard_ms: float) -> Any: ...
+    def interrupt(self, heard_ms: float) -> str: ...
 
     def transcribe_user(self) -> str: ...
 
-    def forget(self, item: Any) -> None: ...
+    def forget(self, item: int) -> None: ...
 
 
 class Flash(Protocol):
-    """A loaded model."""
+    """A loaded model. `voices` is empty when it does not speak."""
 
     @property
     def voices(self) -> tuple[str, ...]: ...
 
-    def session(self, *, instructions: str, voice: str) -> SpeakingSession: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TextOut:
-    """Text of the reply, in order."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechOut:
-    """Speech of the reply, in order: mono float32 [n] at 24 kHz."""
-
-    pcm: Samples
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyEnd:
-    """The reply is over. `cut_by_limit`: it would have gone on. Counts are positions."""
-
-    cut_by_limit: bool = False
-    n_text_tokens: int = 0
-    n_speech_frames: int = 0
-    n_input_tokens: int = 0
-    handle: Any = None
-
-
-def read_event(event: Any) -> TextOut | SpeechOut | ReplyEnd:
-    """An event of `model.Session.reply`, told apart by what it carries."""
-    if hasattr(event, "text"):
-        return TextOut(event.text)
-    if hasattr(event, "pcm"):
-        return SpeechOut(event.pcm)
-    return ReplyEnd()
+    def session(self, instructions: str | None, voice: str | None) -> SpeakingSession: ...

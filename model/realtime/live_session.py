@@ -7,6 +7,7 @@ While a reply is being made the model takes nothing else: what arrives is kept i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,7 +96,9 @@ class LiveSession:
         self._vad_start_ms = 0
         self._renew_session = False
         self.transcripts = Transcripts(send)
-        self.session: SpeakingSession = flash.session(instructions=self.config.instructions, voice=self.config.voice)
+        self._n_positions = 0
+        """Positions that were in use after the last reply; what came since is a response's input."""
+        self.session: SpeakingSession = flash.session(self.config.instructions, self.config.voice or None)
         self._new_turn_finder()
         send(SessionCreated(configs.to_wire(self.config, session_id, abilities)))
 
@@ -240,10 +243,9 @@ class LiveSession:
         self.config = configs.merge(before, event.session, self._abilities)
         if (before.turn_detection, before.input_rate_hz) != (self.config.turn_detection, self.config.input_rate_hz):
             self._new_turn_finder()
-        self._renew_session = self._renew_session or (before.instructions, before.voice) != (
-            self.config.instructions,
-            self.config.voice,
-        )
+        self._renew_session = self._renew_session or before.instructions != self.config.instructions
+        if before.voice != self.config.voice:
+            self.session.options = replace(self.session.options, voice=self.config.voice)
         self.send(SessionUpdated(configs.to_wire(self.config, self._session_id, self._abilities)))
 
     def _create_item(self, event: ConversationItemCreate) -> None:
@@ -258,12 +260,27 @@ class LiveSession:
                 "previous_item_id",
             )
         record, entry = read_item(event.item, item_id, self.config.input_rate_hz)
+        if record.role == "system":
+            self._add_system(record)
+            return
         record.handles = entry.handles
         self.turn.take_back_buffer(self.session)
         self.turn.close(entry)
         self._announce(record, self.records.add(record))
         if entry.sound_s and self.config.transcription is not None:
             self.transcripts.want(record.id, entry.sound_s)
+
+    def _add_system(self, record: Record) -> None:
+        """The model knows one system turn, which comes first: messages of the system are more of its instructions."""
+        if any(other.role != "system" for other in self.records) or self.turn.inputs:
+            raise WireError(
+                "invalid_value",
+                "item.role: a system message can only come before the first other message; later, change the session's "
+                "instructions with session.update.",
+                "item.role",
+            )
+        self._announce(record, self.records.add(record))
+        self._renew_session = True
 
     def _announce(self, record: Record, previous_id: str | None) -> None:
         self.send(ConversationItemAdded(record.wire(), previous_id))
@@ -279,10 +296,11 @@ class LiveSession:
         record = self._record(item_id)
         waiting = next((part for part in self.turn.inputs if part.item_id == item_id), None)
         if self.last_reply is not None and self.last_reply.item_id == item_id:
-            self._take_back_reply(self.last_reply)
+            self._delete_reply(self.last_reply)
         elif waiting is not None:
-            self.turn.take_back(self.session)
-            self.turn.inputs.remove(waiting)
+            self.turn.remove(waiting, self.session)
+        elif record.role == "system":
+            self._renew_session = True
         elif record.handles:
             if self.active_reply is not None:
                 raise WireError("response_active", "An older item cannot be deleted while a response is being made.")
@@ -293,6 +311,12 @@ class LiveSession:
         self.transcripts.forget(item_id)
         self.records.remove(item_id)
         self.send(ConversationItemDeleted(item_id))
+
+    def _delete_reply(self, reply: LiveReply) -> None:
+        if not reply.done:
+            self._cancel(reply, "client_cancelled")
+        if reply is self.last_reply:  # else it had said nothing, and has been undone
+            self._undo(reply)
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
@@ -326,9 +350,8 @@ class LiveSession:
         reply.stop()
         reply.finish("cancelled", reason)
         if reply.record is None:
-            if reply.begun:
-                self.session.interrupt(heard_ms=0)
-            self._reopen(reply)
+            self._undo(reply)
+        self._forget_instructions(reply)
 
     def _truncate(self, event: ConversationItemTruncate) -> None:
         record = self._record(event.item_id)
@@ -343,33 +366,35 @@ class LiveSession:
                 f"audio_end_ms: expected 0 to {reply.audio_ms} (what was spoken), got {event.audio_end_ms}.",
                 "audio_end_ms",
             )
-        if event.audio_end_ms == 0:
-            self._take_back_reply(reply)
-            text = ""
-        elif reply.done and reply.completed and event.audio_end_ms >= reply.audio_ms:
-            text = reply.text
-        else:
-            if not reply.done:
-                self._cancel(reply, "client_cancelled")
-            self.turn.take_back(self.session)
-            heard = self.session.interrupt(heard_ms=event.audio_end_ms)
-            text = heard if isinstance(heard, str) else reply.heard_text(event.audio_end_ms)
-            reply.cut(text)
-        self.send(ConversationItemTruncated(record.id, event.audio_end_ms, transcript=text))
-
-    def _take_back_reply(self, reply: LiveReply) -> None:
-        """As if the reply had never been: the user's turn is open again."""
         if not reply.done:
             self._cancel(reply, "client_cancelled")
-        if reply is self.last_reply:
-            self.turn.take_back(self.session)
+        if not reply.completed or event.audio_end_ms < reply.audio_ms:
+            self.turn.take_back_buffer(self.session)
+            reply.cut(self.session.interrupt(heard_ms=event.audio_end_ms))
+            if not reply.text:
+                self._reopen(reply)
+        self.send(ConversationItemTruncated(record.id, event.audio_end_ms, transcript=reply.text))
+
+    def _undo(self, reply: LiveReply) -> None:
+        """As if the reply had never been: the user's turn is open again."""
+        self.turn.take_back_buffer(self.session)
+        if reply.begun:
             self.session.interrupt(heard_ms=0)
-            reply.cut("")
-            self._reopen(reply)
+        reply.cut("")
+        self._reopen(reply)
 
     def _reopen(self, reply: LiveReply) -> None:
         self.turn.inputs[:0] = reply.answered
-        self.last_reply = reply.previous
+        reply.answered = []
+        # The model can shorten its newest reply only, and a reply that it has begun takes the place of the one before.
+        self.last_reply = None if reply.begun else reply.previous
+
+    def _forget_instructions(self, reply: LiveReply) -> None:
+        """Instructions of one response are no part of the conversation after it."""
+        handle, reply.instructions_handle = reply.instructions_handle, None
+        if handle is not None:
+            with contextlib.suppress(ValueError):  # evicted already
+                self.session.forget(handle)
 
     # --- work --------------------------------------------------------------------------------------------------------
 
@@ -379,11 +404,14 @@ class LiveSession:
         `may_speak`: the client takes what is sent. `quiet_s`: since it last sent something.
         """
         reply = self.active_reply
-        if reply is not None and reply.generator is not None:
+        if reply is not None and reply.events is not None:
             if may_speak:
-                reply.advance()
+                self._advance(reply)
             return may_speak
-        if self._renew_session:
+        if reply is None and self._late_words_wanted():
+            self._transcribe()
+            return True
+        if self._renew_session and (self.turn.inputs or reply is not None):
             self._renew()
             return True
         if reply is not None and self.turn.ready:
@@ -391,10 +419,14 @@ class LiveSession:
             return True
         if self.turn.feed(self.session):
             return True
-        if self.transcripts.wanted and quiet_s >= QUIET_S and self.turn.buffer is None:
+        if reply is None and self.transcripts.wanted and quiet_s >= QUIET_S and self.turn.buffer is None:
             self._transcribe()
             return True
         return False
+
+    def _late_words_wanted(self) -> bool:
+        """A turn has been answered, its words are wanted, and the next turn must not be heard before they are known."""
+        return self.transcripts.wants_other_than(part.item_id for part in self.turn.inputs)
 
     def close(self) -> None:
         """Frees the reply and the session."""
@@ -406,11 +438,23 @@ class LiveSession:
         buffer = self.turn.buffer
         reply.answered = [part for part in self.turn.inputs if part is not buffer]
         self.turn.inputs = [] if buffer is None else [buffer]
+        self.transcripts.give_up_on_others(part.item_id for part in reply.answered)
         request = reply.request
-        if request.max_tokens is None:
-            reply.generator = self.session.reply(speech=request.speech)
-        else:
-            reply.generator = self.session.reply(max_tokens=request.max_tokens, speech=request.speech)
+        try:
+            if request.instructions:
+                reply.instructions_handle = self.session.read(request.instructions)
+            reply.n_input_tokens = max(0, self.session.n_positions - self._n_positions)
+            reply.begin(self.session.reply(max_tokens=request.max_tokens, speech=request.speech))
+        except ValueError as error:  # there is nothing to reply to, or no room for it
+            reply.finish("failed", error=TranscriptionError(str(error), "invalid_request", "invalid_request_error"))
+            self._undo(reply)
+            self._forget_instructions(reply)
+
+    def _advance(self, reply: LiveReply) -> None:
+        reply.advance()
+        if reply.done:
+            self._forget_instructions(reply)
+            self._n_positions = self.session.n_positions
 
     def _transcribe(self) -> None:
         item_id, text = self.transcripts.run(self.session)
@@ -421,17 +465,37 @@ class LiveSession:
             )
 
     def _renew(self) -> None:
-        """A session with other instructions or another voice, holding the same conversation as text."""
+        """A session with other instructions that holds the same conversation, what was answered of it as text."""
         self._renew_session = False
-        self.session = self._flash.session(instructions=self.config.instructions, voice=self.config.voice)
+        unanswered = {part.item_id for part in self.turn.inputs}
+        system = [record.text for record in self.records if record.role == "system"]
+        instructions = "\n\n".join([self.config.instructions, *system])
+        self.session = self._flash.session(instructions, self.config.voice or None)
+        self.turn.give_again()
+        self.last_reply = None if self.active_reply is None else self.active_reply
+        for record in self.records:
+            if record.id in unanswered:
+                continue
+            record.handles.clear()
+            if record.text and record.role != "system":
+                record.handles.append(self.session.read(record.text, role=record.role))
+        self._n_positions = self.session.n_positions
+
+    def model_refused(self, error: ValueError) -> None:
+        """The model cannot take what the client sent (too much for its memory, pictures far ahead of the sound)."""
+        if self.active_reply is not None and self.active_reply.begun:
+            self.model_failed(error)
+            return
+        self.complain(WireError("invalid_input", str(error)), None)
 
     def model_failed(self, error: Exception) -> None:
         """The model could not do what was asked; the session goes on."""
         mistake = WireError("model_error", f"The model failed: {error}")
         reply = self.active_reply
-        if reply is not None and reply.generator is not None:
+        if reply is not None and reply.begun:
             reply.stop()
             reply.finish("failed", error=TranscriptionError(str(mistake), mistake.code))
+            self._forget_instructions(reply)
         self.complain(mistake, None, "server_error")
 
     def _new_id(self, kind: str) -> str:

@@ -146,7 +146,10 @@ class ModelThread:
             more = self._handle_events(client, live)
             quiet_s = self._now_s() - client.last_heard_s
             return live.work(not client.link.congested, quiet_s) or more
-        except (ValueError, RuntimeError) as error:  # what the model refuses or cannot do is told to the client
+        except ValueError as error:
+            live.model_refused(error)
+            return True
+        except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
             log.exception("the model failed")

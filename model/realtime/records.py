@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from model.realtime.client_events import Item, Part
 
@@ -19,7 +20,12 @@ class Record:
     role: Literal["user", "assistant", "system"]
     content: tuple[Part, ...]
     status: Literal["completed", "incomplete", "in_progress"] = "completed"
-    handles: list[Any] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What was written or said, as far as it is known in words."""
+        return " ".join(text for part in self.content if (text := part.text or part.transcript))
 
     def wire(self) -> Item:
         return Item("message", self.role, self.content, self.id, "realtime.item", self.status)
@@ -36,6 +42,9 @@ class Records:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
 
     @property
     def last_id(self) -> str | None:

@@ -8,15 +8,16 @@ cancelled before it has said anything has no item: response.created · response.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from model.events import ReplyDone, SpeechDelta, TextDelta
 from model.realtime.client_events import Part, encode_base64
 from model.realtime.config import SPEECH_RATE_HZ, ReplyRequest
-from model.realtime.contract import ReplyEnd, Samples, SpeechOut, TextOut, read_event
+from model.realtime.contract import ReplyEvents, Samples
 from model.realtime.records import Record, Records
 from model.realtime.server_events import (
     ContentPartAdded,
@@ -43,6 +44,9 @@ from model.realtime.server_events import (
 )
 from model.realtime.turn import TurnInput
 
+FRAME_MS = 80
+"""One codec frame."""
+
 Reason = Literal["turn_detected", "client_cancelled", "max_output_tokens"]
 
 
@@ -62,10 +66,12 @@ class LiveReply:
         self.request = request
         self.answered: list[TurnInput] = []
         """The user's inputs that this reply answers; they are open again when the reply is taken back."""
-        self.handle: Any = None
-        self.generator: Generator[Any, None, None] | None = None
+        self.instructions_handle: int | None = None
+        """This reply's own instructions, which the model forgets after it."""
+        self.n_input_tokens = 0
+        self.events: ReplyEvents | None = None
         self.begun = False
-        """The model has been asked for something."""
+        """The model has been asked for it."""
         self.done = False
         self.completed = False
         self.previous: LiveReply | None = None
@@ -75,7 +81,6 @@ class LiveReply:
         self._records = records
         self._send = send
         self._text = ""
-        self._marks: list[tuple[int, int]] = []  # (samples of speech before it, characters up to its end)
         self._previous_id: str | None = None
         send(ResponseCreated(self._response("in_progress")))
 
@@ -87,50 +92,55 @@ class LiveReply:
     def audio_ms(self) -> int:
         return self.n_samples * 1000 // SPEECH_RATE_HZ
 
+    def begin(self, events: ReplyEvents) -> None:
+        self.begun = True
+        self.events = events
+
     def advance(self) -> None:
         """One step of the model; the last one sends `response.done`."""
-        assert self.generator is not None
-        self.begun = True
-        event = read_event(next(self.generator, None))
-        if isinstance(event, TextOut):
-            self.text_delta(event.text)
-        elif isinstance(event, SpeechOut):
-            self.speech_delta(event.pcm)
+        assert self.events is not None
+        event = next(self.events, None)
+        if isinstance(event, TextDelta):
+            self._text_delta(event)
+        elif isinstance(event, SpeechDelta):
+            self._speech_delta(event.samples)
         else:
             self.stop()
             self._end(event)
 
     def stop(self) -> None:
         """Ends the model's part, which frees the session for other calls."""
-        generator, self.generator = self.generator, None
-        if generator is not None:
-            generator.close()
+        events, self.events = self.events, None
+        if events is not None:
+            events.close()
 
-    def _end(self, end: ReplyEnd) -> None:
+    def _end(self, event: ReplyDone | None) -> None:
+        if event is None:
+            self.finish("completed")
+            return
+        stats = event.stats
+        n_output = stats.n_text_tokens + stats.n_frames
         usage = Usage(
-            total_tokens=end.n_input_tokens + end.n_text_tokens + end.n_speech_frames,
-            input_tokens=end.n_input_tokens,
-            output_tokens=end.n_text_tokens + end.n_speech_frames,
-            input_token_details=TokenDetails(),
-            output_token_details=TokenDetails(end.n_text_tokens, end.n_speech_frames),
+            total_tokens=self.n_input_tokens + n_output,
+            input_tokens=self.n_input_tokens,
+            output_tokens=n_output,
+            output_token_details=TokenDetails(stats.n_text_tokens, stats.n_frames),
         )
-        self.handle = end.handle
-        if end.cut_by_limit:
+        if "length" in (stats.stop, stats.speech_stop):
             self.finish("incomplete", "max_output_tokens", usage=usage)
         else:
             self.finish("completed", usage=usage)
 
-    def text_delta(self, text: str) -> None:
+    def _text_delta(self, delta: TextDelta) -> None:
         self._open()
-        self._text += text
-        self._marks.append((self.n_samples, len(self._text)))
+        self._text += delta.text
         if self.request.speech:
-            self._send(OutputTranscriptDelta(self.response_id, self.item_id, text, audio_ms=self.audio_ms))
+            audio_ms = delta.frame * FRAME_MS
+            self._send(OutputTranscriptDelta(self.response_id, self.item_id, delta.text, audio_ms=audio_ms))
         else:
-            self._send(OutputTextDelta(self.response_id, self.item_id, text))
+            self._send(OutputTextDelta(self.response_id, self.item_id, delta.text))
 
-    def speech_delta(self, pcm: Samples) -> None:
-        """`pcm`: mono float32 [n] at 24 kHz."""
+    def _speech_delta(self, pcm: Samples) -> None:
         self._open()
         self.n_samples += len(pcm)
         self._send(OutputAudioDelta(self.response_id, self.item_id, encode_base64(to_pcm16(pcm))))
@@ -155,11 +165,6 @@ class LiveReply:
         if status != "in_progress" and (status != "completed" or reason or error):
             details = StatusDetails(status, reason, error)
         self._send(ResponseDone(replace(self._response(status), status_details=details, usage=usage or Usage())))
-
-    def heard_text(self, heard_ms: float) -> str:
-        """The part of the text whose speech began before `heard_ms`: whole deltas, by where they stand in the sound."""
-        heard_samples = heard_ms * SPEECH_RATE_HZ / 1000
-        return self._text[: max((end for start, end in self._marks if start < heard_samples), default=0)]
 
     def cut(self, text: str) -> None:
         """The conversation now holds only `text` of this reply."""

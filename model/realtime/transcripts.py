@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from model.realtime.contract import SpeakingSession
@@ -35,6 +35,11 @@ class Transcripts:
     def wanted(self) -> bool:
         return bool(self._wanted)
 
+    def wants_other_than(self, item_ids: Iterable[str]) -> bool:
+        """Whether the words of any other item are wanted."""
+        known = set(item_ids)
+        return any(wanted.item_id not in known for wanted in self._wanted)
+
     def want(self, item_id: str, sound_s: float) -> None:
         self._wanted.append(Wanted(item_id, sound_s))
 
@@ -47,16 +52,25 @@ class Transcripts:
         They belong to the newest item. Items committed before it in the same turn, and not asked for in time, fail with
         `superseded`: their words are in the newest item's.
         """
-        text = session.transcribe_user()
-        newest = self._wanted[-1]
-        self.fail("superseded", f"The words of this item are in those of {newest.item_id}.", keep_newest=True)
+        *older, newest = self._wanted
+        self._wanted = []
+        for wanted in older:
+            self._fail(wanted, "superseded", f"The words of this item are in those of {newest.item_id}.")
+        try:
+            text = session.transcribe_user()
+        except ValueError as error:  # nothing was said, or it has been evicted
+            self._fail(newest, "not_available", str(error))
+            return newest.item_id, ""
         self._send(InputTranscriptionCompleted(newest.item_id, text, TranscriptionUsage(round(newest.sound_s, 3))))
-        self._wanted.clear()
         return newest.item_id, text
 
-    def fail(self, code: str, message: str, keep_newest: bool = False) -> None:
-        """Gives up on what is waiting."""
-        kept = self._wanted[-1:] if keep_newest else []
-        for wanted in self._wanted[: len(self._wanted) - len(kept)]:
-            self._send(InputTranscriptionFailed(wanted.item_id, TranscriptionError(message, code)))
-        self._wanted = kept
+    def give_up_on_others(self, item_ids: Iterable[str]) -> None:
+        """A reply to these items begins: the words of earlier turns can no longer be had."""
+        known = set(item_ids)
+        for wanted in self._wanted:
+            if wanted.item_id not in known:
+                self._fail(wanted, "too_late", "The next turn was answered before there was time for these words.")
+        self._wanted = [wanted for wanted in self._wanted if wanted.item_id in known]
+
+    def _fail(self, wanted: Wanted, code: str, message: str) -> None:
+        self._send(InputTranscriptionFailed(wanted.item_id, TranscriptionError(message, code)))

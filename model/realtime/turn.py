@@ -1,14 +1,14 @@
 """What the user has put in since the last reply, and how much of it the model has taken.
 
-The raw sound and pictures are kept until the turn has been answered and the next one too, so that whatever was
-prefilled early can be taken back and given again: when a late `conversation.item.truncate` changes what comes before
-it, or when a reply starts while the buffer is not committed. Owned by the model thread.
+The raw sound and pictures are kept until the turn has been answered and the next one too, so that what was prefilled
+early can be taken back and given again: when a late `conversation.item.truncate` changes what comes before it, when a
+reply starts while the buffer is not committed, when the instructions change. Owned by the model thread.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -63,7 +63,8 @@ class TurnInput:
     closed: bool = False
     n_fed: int = 0
     committed: bool = False
-    handles: list[Any] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
+    _n_read: int = 0  # handles up to the newest text
     sound_s: float = 0.0
     n_pictures: int = 0
 
@@ -97,6 +98,44 @@ class TurnInput:
     def read(self, text: str, role: str = "user") -> None:
         self.entries.append(Words(text, role))
 
+    def feed(self, session: SpeakingSession) -> None:
+        """Gives the model the next entry, or as many sounds in a row as one step may take."""
+        entry = self.entries[self.n_fed]
+        self.n_fed += 1  # first: what the model refuses is not offered again
+        if isinstance(entry, Picture):
+            self._remember(session.see(decode_picture(entry.data, "image"), at_s=entry.at_s))
+        elif isinstance(entry, Words):
+            self._remember(session.read(entry.text, role=entry.role))
+            self._n_read = len(self.handles)
+        else:
+            self._remember(session.hear(self._sound_in_a_row(entry), rate_hz=entry.rate_hz))
+
+    def _sound_in_a_row(self, first: Sound) -> Samples:
+        pieces = [first.pcm]
+        n_samples = len(first.pcm)
+        while self.n_fed < len(self.entries) and n_samples < FEED_AT_MOST_S * first.rate_hz:
+            entry = self.entries[self.n_fed]
+            if not isinstance(entry, Sound) or entry.rate_hz != first.rate_hz:
+                break
+            pieces.append(entry.pcm)
+            n_samples += len(entry.pcm)
+            self.n_fed += 1
+        return np.concatenate(pieces)
+
+    def _remember(self, handle: int) -> None:
+        if handle not in self.handles:
+            self.handles.append(handle)
+
+    def take_back(self, session: SpeakingSession) -> None:
+        """Makes the model forget what it took of this input, which is the newest and not committed."""
+        if not self.n_fed:
+            return
+        session.clear()
+        for handle in self.handles[: self._n_read]:  # text is committed as it is read
+            session.forget(handle)
+        self.n_fed = self._n_read = 0
+        self.handles.clear()
+
 
 class OpenTurn:
     """The inputs since the last reply, the last of which may still be open."""
@@ -124,59 +163,30 @@ class OpenTurn:
         """Gives the model the next piece; False when it has everything."""
         for part in self.inputs:
             if part.n_fed < len(part.entries):
-                self._feed_entry(session, part)
+                part.feed(session)
                 return True
             if part.closed and not part.committed:
                 part.committed = True
-                _remember(part, session.commit())
+                session.commit()
                 return True
         return False
 
-    def _feed_entry(self, session: SpeakingSession, part: TurnInput) -> None:
-        entry = part.entries[part.n_fed]
-        if isinstance(entry, Sound):
-            stop = part.n_fed
-            pieces: list[Samples] = []
-            n_samples = 0
-            while stop < len(part.entries) and n_samples < FEED_AT_MOST_S * entry.rate_hz:
-                following = part.entries[stop]
-                if not isinstance(following, Sound) or following.rate_hz != entry.rate_hz:
-                    break
-                pieces.append(following.pcm)
-                n_samples += len(following.pcm)
-                stop += 1
-            part.n_fed = stop
-            _remember(part, session.hear(np.concatenate(pieces), rate_hz=entry.rate_hz))
-            return
-        part.n_fed += 1
-        if isinstance(entry, Picture):
-            _remember(part, session.see(decode_picture(entry.data, "image"), at_s=entry.at_s))
-        else:
-            _remember(part, session.read(entry.text, role=entry.role))
-
     def take_back_buffer(self, session: SpeakingSession) -> None:
         """Makes the model forget what it took of the open input; `feed` gives it again."""
-        part = self.buffer
-        if part is not None and part.n_fed:
-            session.clear()
-            part.n_fed = 0
+        if self.buffer is not None:
+            self.buffer.take_back(session)
+
+    def remove(self, part: TurnInput, session: SpeakingSession) -> None:
+        """Takes one input out, and out of the model."""
+        if not part.committed:
+            part.take_back(session)
+        else:
+            for handle in part.handles:
+                session.forget(handle)
+        self.inputs.remove(part)
+
+    def give_again(self) -> None:
+        """The model has forgotten everything (it is a new session): `feed` begins from the start."""
+        for part in self.inputs:
+            part.n_fed, part.committed = 0, False
             part.handles.clear()
-
-    def take_back(self, session: SpeakingSession) -> None:
-        """Makes the model forget everything since the last reply; `feed` gives it again."""
-        for part in reversed(self.inputs):
-            if not part.n_fed:
-                continue
-            if part.committed:
-                for handle in reversed(part.handles):
-                    session.forget(handle)
-            else:
-                session.clear()
-            part.n_fed = 0
-            part.committed = False
-            part.handles.clear()
-
-
-def _remember(part: TurnInput, handle: Any) -> None:
-    if handle is not None and handle not in part.handles:
-        part.handles.append(handle)

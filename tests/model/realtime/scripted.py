@@ -7,124 +7,157 @@ order the protocol layer calls the model, and whether what was taken back leaves
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from model.errors import InputError
+from model.events import ReplyDone, ReplyStats, SpeechDelta, TextDelta
+
 SPEECH_SAMPLES = 1920  # 80 ms at 24 kHz
 
 
 @dataclass(frozen=True)
-class TextDelta:
-    text: str
+class Options:
+    instructions: str
+    voice: str
 
 
-@dataclass(frozen=True)
-class SpeechDelta:
-    pcm: np.ndarray
+class Stream:
+    """The events of a scripted reply."""
 
+    def __init__(self, session: ScriptedSession, events: Iterator[Any]) -> None:
+        self._session = session
+        self._events = events
 
-@dataclass(frozen=True)
-class ReplyDone:
-    stats: Any = None
+    def __next__(self) -> Any:
+        return next(self._events)
+
+    def close(self) -> None:
+        self._session.replying = False
 
 
 @dataclass
 class ScriptedSession:
-    """`ledger` is the conversation: what the model would hold, in order."""
+    """`ledger` is the conversation: what the model would hold, in order, as (kind, value, handle)."""
 
-    words: tuple[str, ...] = ("One ", "two ", "three ", "four.")
-    instructions: str = ""
-    voice: str = ""
-    ledger: list[Any] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    fails_with: Exception | None = None
+    options: Options
+    words: tuple[str, ...]
     gate: Callable[[], None] | None = None
+    ledger: list[tuple[str, Any, int]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     transcribed: int = 0
-    _open: int | None = None  # where the uncommitted input begins in the ledger
-    _reply: int | None = None  # where the newest reply begins
-    _turn_end: int = 0
     threads: set[int] = field(default_factory=set)
     replying: bool = False
+    _committed: int = 0
+    _reply: int | None = None  # where the newest reply begins
+    _sound: int | None = None
     _n_handles: int = 0
 
+    @property
+    def held(self) -> list[tuple[str, Any]]:
+        """The ledger without the handles, sound in one piece."""
+        held: list[tuple[str, Any]] = []
+        for kind, value, _ in self.ledger:
+            if kind == "sound" and held and held[-1][0] == "sound":
+                held[-1] = ("sound", round(held[-1][1] + value, 3))
+            else:
+                held.append((kind, value))
+        return held
+
+    @property
+    def n_positions(self) -> int:
+        return len(self.ledger)
+
     def _call(self, name: str) -> None:
-        assert not self.replying, f"{name} while a reply is being made"
+        if self.replying:
+            raise AssertionError(f"{name} while a reply is being made")
         self.threads.add(threading.get_ident())
         self.calls.append(name)
-        if self.fails_with is not None:
-            error, self.fails_with = self.fails_with, None
-            raise error
 
-    def _begin(self) -> None:
-        if self._open is None:
-            self._open = len(self.ledger)
+    def _add(self, kind: str, value: Any, handle: int | None = None) -> int:
+        if handle is None:
+            self._n_handles += 1
+            handle = self._n_handles
+        self.ledger.append((kind, value, handle))
+        return handle
 
-    def hear(self, pcm: np.ndarray, rate_hz: int = 16_000) -> None:
+    def hear(self, pcm: np.ndarray, rate_hz: int = 16_000) -> int:
         self._call("hear")
         assert pcm.dtype == np.float32
         assert pcm.ndim == 1
-        self._begin()
-        self.ledger.append(("sound", len(pcm) / rate_hz))
+        self._sound = self._add("sound", round(len(pcm) / rate_hz, 3), self._sound)
+        return self._sound
 
-    def see(self, rgb: np.ndarray, at_s: float = 0.0) -> None:
+    def see(self, rgb: np.ndarray, at_s: float = 0.0) -> int:
         self._call("see")
         assert rgb.dtype == np.uint8
         assert rgb.shape[2] == 3
-        self._begin()
-        self.ledger.append(("picture", at_s))
+        return self._add("picture", at_s)
 
-    def read(self, text: str, role: str = "user") -> None:
+    def read(self, text: str, role: str = "user") -> int:
         self._call("read")
-        self._begin()
-        self.ledger.append((role, text))
+        assert role in ("user", "assistant")
+        handle = self._add(role, text)
+        self._commit()
+        return handle
 
-    def commit(self) -> int:
+    def _commit(self) -> None:
+        self._committed = len(self.ledger)
+        self._sound = None
+
+    def commit(self) -> None:
         self._call("commit")
-        assert self._open is not None
-        part = self.ledger[self._open :]
-        del self.ledger[self._open :]
-        self._open = None
-        self._n_handles += 1
-        self.ledger.append((self._n_handles, tuple(part)))
-        return self._n_handles
+        self._commit()
 
     def clear(self) -> None:
         self._call("clear")
-        if self._open is not None:
-            del self.ledger[self._open :]
-            self._open = None
+        del self.ledger[self._committed :]
+        self._sound = None
 
-    def reply(self, max_tokens: int = 10**6, speech: bool = True) -> Generator[Any, None, None]:
+    def reply(self, *, max_tokens: int | None = None, speech: bool = True) -> Stream:
         self._call("reply")
-        assert self._open is None, "uncommitted input would have become part of the turn"
-        return self._generate(max_tokens, speech)
-
-    def _generate(self, max_tokens: int, speech: bool) -> Generator[Any, None, None]:
+        assert len(self.ledger) == self._committed, "uncommitted input would have become part of the turn"
+        if not self.ledger or self.ledger[-1][0] in ("said", "assistant"):
+            raise InputError("there is nothing to reply to")
         self.replying = True
         self._reply = len(self.ledger)
-        try:
-            for word in self.words[:max_tokens]:
-                if self.gate is not None:
-                    self.gate()
-                self.ledger.append(("said", word))
-                yield TextDelta(word)
-                if speech:
-                    yield SpeechDelta(np.full(SPEECH_SAMPLES, 0.25, np.float32))
-            yield ReplyDone()
-        finally:
-            self.replying = False
+        words = self.words if max_tokens is None else self.words[:max_tokens]
+        return Stream(self, self._make(words, speech, self._add_handle()))
 
-    def interrupt(self, heard_ms: float) -> None:
+    def _add_handle(self) -> int:
+        self._n_handles += 1
+        return self._n_handles
+
+    def _make(self, words: tuple[str, ...], speech: bool, handle: int) -> Iterator[Any]:
+        for number, word in enumerate(words):
+            if self.gate is not None:
+                self.gate()
+            self.ledger.append(("said", word, handle))
+            self._committed = len(self.ledger)
+            yield TextDelta(word, number)
+            if speech:
+                yield SpeechDelta(np.full(SPEECH_SAMPLES, 0.25, np.float32), number)
+        stop = "length" if len(words) < len(self.words) else "end"
+        stats = ReplyStats(len(words), len(words), 0, None, None, 0.0, 0.0, 0.0, 0.0, stop, "end" if speech else "none")
+        yield ReplyDone(handle, "".join(words), stats)
+
+    def interrupt(self, heard_ms: float) -> str:
         self._call(f"interrupt({heard_ms:.0f})")
-        assert self._open is None
-        assert self._reply is not None
-        assert all(entry[0] == "said" for entry in self.ledger[self._reply :]), "input after the reply"
-        del self.ledger[self._reply + -(-int(heard_ms) // 80) :]
-        if heard_ms == 0:
+        if self._reply is None:
+            raise InputError("there is no reply to interrupt")
+        assert len(self.ledger) == self._committed, "what is not committed must be taken back first"
+        said = [number for number, entry in enumerate(self.ledger) if number >= self._reply and entry[0] == "said"]
+        n_heard = -(-int(heard_ms) // 80)
+        text = "".join(self.ledger[number][1] for number in said[:n_heard])
+        for number in reversed(said[n_heard:]):
+            del self.ledger[number]
+        self._commit()
+        if not text:
             self._reply = None
+        return text
 
     def transcribe_user(self) -> str:
         self._call("transcribe")
@@ -133,7 +166,13 @@ class ScriptedSession:
 
     def forget(self, item: int) -> None:
         self._call("forget")
-        self.ledger = [entry for entry in self.ledger if entry[0] != item]
+        kept = [entry for entry in self.ledger if entry[2] != item]
+        if len(kept) == len(self.ledger):
+            raise InputError(f"there is no item {item}")
+        self._committed -= len(self.ledger[: self._committed]) - len(
+            [entry for entry in self.ledger[: self._committed] if entry[2] != item]
+        )
+        self.ledger = kept
 
 
 @dataclass
@@ -143,8 +182,8 @@ class ScriptedFlash:
     words: tuple[str, ...] = ("One ", "two ", "three ", "four.")
     gate: Callable[[], None] | None = None
 
-    def session(self, *, instructions: str, voice: str) -> ScriptedSession:
-        made = ScriptedSession(self.words, instructions, voice, gate=self.gate)
+    def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+        made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate)
         self.sessions.append(made)
         return made
 

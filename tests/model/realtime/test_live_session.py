@@ -8,6 +8,12 @@ import pytest
 from tests.model.realtime.harness import Harness, jpeg64, pcm16
 from tests.model.realtime.scripted import ScriptedFlash
 
+
+def message(role: str, text: str) -> dict[str, object]:
+    part = {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+    return {"type": "message", "role": role, "content": [part]}
+
+
 REPLY_EVENTS = [
     "response.created",
     "response.output_item.added",
@@ -64,7 +70,7 @@ def test_cancel_between_steps_then_truncate_keeps_only_what_was_heard() -> None:
     client = Harness()
     client.hear()
     client.say("response.create")
-    client.work(7)  # hear, commit, start, then two words with their speech
+    client.work(8)  # twice half a second, commit, start, then two words with their speech
     client.say("response.cancel")
     done = client.last("response.done")["response"]
     assert done["status"] == "cancelled"
@@ -74,7 +80,7 @@ def test_cancel_between_steps_then_truncate_keeps_only_what_was_heard() -> None:
     client.events.clear()
     client.say("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=80)
     assert client.last("conversation.item.truncated")["transcript"] == "One "
-    assert client.session.ledger[-1] == ("said", "One ")
+    assert client.session.held[-1] == ("said", "One ")
     retrieved = client.say("conversation.item.retrieve", item_id=item_id)[0]["item"]
     assert retrieved["content"] == [{"type": "output_audio", "transcript": "One "}]
     assert retrieved["status"] == "incomplete"
@@ -108,11 +114,11 @@ def test_speculative_reply_leaves_no_trace(steps: int, take_back: str) -> None:
     elif output:
         guessing.say("conversation.item.delete", item_id=output[0]["id"])
     guessing.work()
-    assert guessing.session.ledger == plain.session.ledger
+    assert guessing.session.held == plain.session.held
     for client in (plain, guessing):
         client.hear(0.6)
         client.reply()
-    assert guessing.session.ledger == plain.session.ledger
+    assert guessing.session.held == plain.session.held
     assert guessing.last("response.done")["response"]["status"] == "completed"
 
 
@@ -132,7 +138,7 @@ def test_sound_that_came_early_is_given_again_after_a_late_truncate() -> None:
     late.work()
     late.say("conversation.item.truncate", **truncate)
     late.work()
-    assert [entry[1] for entry in late.session.ledger] == [entry[1] for entry in early.session.ledger]
+    assert late.session.held == early.session.held
 
 
 def test_sound_appended_during_a_reply_waits_for_its_end() -> None:
@@ -144,7 +150,7 @@ def test_sound_appended_during_a_reply_waits_for_its_end() -> None:
     client.say("input_image_buffer.append", image=jpeg64(), at_ms=250)
     client.say("input_audio_buffer.commit")
     client.work()
-    assert client.session.ledger[-1][1] == (("sound", 0.5), ("picture", 0.25))
+    assert client.session.held[-2:] == [("sound", 0.5), ("picture", 0.25)]
     assert client.last("response.done")["response"]["status"] == "completed"
 
 
@@ -155,19 +161,64 @@ def test_uncommitted_sound_is_no_part_of_the_reply() -> None:
     client.work()
     client.reply()
     client.work()
-    assert [entry[0] for entry in client.session.ledger] == [1, "said", "said", "said", "said", "sound"]
+    assert [kind for kind, _ in client.session.held] == ["sound", *["said"] * 4, "sound"]
 
 
 def test_item_created_while_the_buffer_is_open_comes_before_it() -> None:
     client = Harness()
     client.say("input_audio_buffer.append", audio=pcm16(0.3))
     client.work()
-    client.say(
-        "conversation.item.create",
-        item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
-    )
+    client.say("conversation.item.create", item=message("user", "Look here."))
     client.work()
-    assert client.session.ledger == [(1, (("system", "Be brief."),)), ("sound", 0.3)]
+    assert client.session.held == [("user", "Look here."), ("sound", 0.3)]
+
+
+def test_restored_text() -> None:
+    client = Harness()
+    turns = [("user", "Hello"), ("assistant", "Hi."), ("user", "Where is my cup?")]
+    for role, text in turns:
+        client.say("conversation.item.create", item=message(role, text))
+    client.reply()
+    assert client.session.held[:3] == turns
+
+
+def test_system_messages_are_more_instructions() -> None:
+    client = Harness(instructions="Be kind.")
+    client.say("conversation.item.create", item=message("system", "Be brief."))
+    client.hear()
+    client.reply()
+    assert client.session.options.instructions == "Be kind.\n\nBe brief."
+    late = client.say("conversation.item.create", item=message("system", "Be loud."))
+    assert late[0]["error"]["param"] == "item.role"
+
+
+def test_instructions_of_one_response_are_forgotten_after_it() -> None:
+    client = Harness()
+    client.say("response.create", response={"instructions": "Greet the user."})
+    client.work(2)
+    assert client.session.held[0] == ("user", "Greet the user.")
+    client.work()
+    assert client.last("response.done")["response"]["status"] == "completed"
+    assert [kind for kind, _ in client.session.held] == ["said"] * 4
+
+
+def test_nothing_to_reply_to_is_a_failed_response() -> None:
+    client = Harness()
+    response = client.reply()
+    assert response["status"] == "failed"
+    assert "nothing to reply to" in response["status_details"]["error"]["message"]
+    client.hear()
+    assert client.reply()["status"] == "completed"
+
+
+def test_the_limit_on_tokens() -> None:
+    client = Harness()
+    client.hear()
+    client.say("response.create", response={"max_output_tokens": 2})
+    client.work()
+    response = client.last("response.done")["response"]
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert response["output"][0]["content"][0]["transcript"] == "One two "
 
 
 def test_clear_drops_the_buffer_and_says_so() -> None:
@@ -177,7 +228,7 @@ def test_clear_drops_the_buffer_and_says_so() -> None:
     client.work()
     client.say("input_audio_buffer.clear")
     assert client.types[-1] == "input_audio_buffer.cleared"
-    assert client.session.ledger == []
+    assert client.session.held == []
     assert client.say("input_audio_buffer.commit")[0]["error"]["code"] == "input_audio_buffer_commit_empty"
 
 
@@ -187,7 +238,7 @@ def test_deleting_an_unanswered_item_leaves_the_others() -> None:
     client.work()
     client.say("conversation.item.delete", item_id=first)
     client.work()
-    assert [entry[1] for entry in client.session.ledger] == [(("sound", 0.4),)]
+    assert client.session.held == [("sound", 0.4)]
     assert client.say("conversation.item.retrieve", item_id=first)[0]["error"]["code"] == "item_not_found"
 
 
@@ -196,7 +247,7 @@ def test_deleting_an_answered_item() -> None:
     item_id = client.hear(0.3)
     client.reply()
     client.say("conversation.item.delete", item_id=item_id)
-    assert [entry[0] for entry in client.session.ledger] == ["said"] * 4
+    assert [kind for kind, _ in client.session.held] == ["said"] * 4
 
 
 def test_words_come_after_the_reply() -> None:
@@ -217,6 +268,30 @@ def test_words_of_a_turn_without_a_reply_wait_for_quiet_only() -> None:
     assert client.session.transcribed == 0
     client.work(quiet_s=1.0)
     assert client.session.transcribed == 1
+
+
+def test_words_of_an_answered_turn_come_before_the_next_sound_is_heard() -> None:
+    client = Harness(audio={"input": {"transcription": {}}})
+    client.hear()
+    client.say("response.create")
+    client.work(6)
+    client.say("response.cancel")
+    client.say("input_audio_buffer.append", audio=pcm16(0.3))
+    client.work(quiet_s=0.0)
+    assert client.session.calls[-2:] == ["transcribe", "hear"]
+
+
+def test_words_that_come_too_late_are_said_to_fail() -> None:
+    client = Harness(audio={"input": {"transcription": {}}})
+    first = client.hear()
+    client.say("response.create")
+    client.work(6)
+    client.say("response.cancel")
+    client.hear()
+    client.say("response.create")
+    client.work()
+    failed = client.last("conversation.item.input_audio_transcription.failed")
+    assert (failed["item_id"], failed["error"]["code"]) == (first, "too_late")
 
 
 def test_response_while_one_is_made_is_refused() -> None:
@@ -269,7 +344,27 @@ def test_instructions_and_voice_take_effect() -> None:
     assert (updated["instructions"], updated["audio"]["output"]["voice"]) == ("Pirate.", "chelsie")
     client.hear()
     client.reply()
-    assert (client.session.instructions, client.session.voice) == ("Pirate.", "chelsie")
+    assert (client.session.options.instructions, client.session.options.voice) == ("Pirate.", "chelsie")
+
+
+def test_new_instructions_keep_the_conversation_as_text() -> None:
+    client = Harness(audio={"input": {"transcription": {}}})
+    client.hear()
+    client.reply()
+    client.say("session.update", session={"instructions": "Pirate."})
+    client.hear(0.4)
+    client.reply()
+    said = [("said", word) for word in client.flash.words]
+    assert client.session.held == [("user", "words 1"), ("assistant", "One two three four."), ("sound", 0.4), *said]
+
+
+def test_a_new_voice_takes_effect_at_once_and_keeps_the_session() -> None:
+    client = Harness()
+    client.hear()
+    client.reply()
+    client.say("session.update", session={"audio": {"output": {"voice": "chelsie"}}})
+    assert client.session.options.voice == "chelsie"
+    assert len(client.flash.sessions) == 1
 
 
 def test_older_flat_session_fields_are_understood() -> None:
@@ -287,7 +382,7 @@ def test_sixteen_kilohertz() -> None:
     client = Harness(audio={"input": {"format": {"type": "audio/pcm", "rate": 16_000}}})
     client.say("input_audio_buffer.append", audio=pcm16(0.5, 16_000))
     client.work()
-    assert client.session.ledger == [("sound", 0.5)]
+    assert client.session.held == [("sound", 0.5)]
 
 
 @pytest.mark.parametrize(
