@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.assistant import AssistantInterface
 from app.commands import Command
 from app.view import Announcement, Phase, Problem, View
+
+if TYPE_CHECKING:
+    from app.assistant import AssistantInterface
 
 
 class AssistantBridge(QObject):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from app.assistant import AssistantInterface
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    # For the type only: importing it takes half a second, which the window must not wait for.
+    from app.assistant import AssistantInterface
 
 DeviceKind = Literal["microphone", "speaker", "pictures"]
 

@@ -55,6 +55,9 @@ class TranscriptPane(QTextEdit):
                 same += 1
         bar = self.verticalScrollBar()
         follow, place = bar.value() >= bar.maximum() - 4, bar.value()
+        if same == 0:
+            self.clear()  # an emptied document would keep the formats of what stood in it
+            self._starts.clear()
         cursor = QTextCursor(self.document())
         cursor.beginEditBlock()
         if same < len(self._starts):

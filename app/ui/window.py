@@ -151,8 +151,10 @@ class MainWindow(QMainWindow):
         size_pt = NORMAL_PT * settings.font_scale
         application = QApplication.instance()
         assert isinstance(application, QApplication)
-        application.setPalette(palette(theme))
-        application.setStyleSheet(style_sheet(theme, size_pt))
+        sheet = style_sheet(theme, size_pt)
+        if application.styleSheet() != sheet:  # setting it again would style every widget anew
+            application.setPalette(palette(theme))
+            application.setStyleSheet(sheet)
         for part in (self.state, self.controls, self.transcript, self.question, self.problems, self.remote):
             part.set_theme(theme, size_pt)
         self.setWindowIcon(icon("sightline", theme.accent))
