@@ -14,10 +14,14 @@ MakeEngine = Callable[[EngineChoice], LocalEngine | RemoteEngine]
 
 
 class LinkedEngine:
-    """An `EnginePart`. `make_engine` says how to run or reach what was chosen; it raises ValueError when it cannot."""
+    """An `EnginePart`. `make_engine` says how to run or reach what was chosen; it raises ValueError when it cannot.
 
-    def __init__(self, make_engine: MakeEngine) -> None:
+    `label` turns a checkpoint's name into what people read.
+    """
+
+    def __init__(self, make_engine: MakeEngine, label: Callable[[str], str] = str) -> None:
         self._make_engine = make_engine
+        self._label = label
         self._link: EngineLink | None = None
         self._post: Post | None = None
 
@@ -56,7 +60,7 @@ class LinkedEngine:
         assert self._post is not None
         match event:
             case LinkUp(url, leaves, model, voices):
-                self._post(EngineUp(model, url, leaves, voices))
+                self._post(EngineUp(self._label(model), url, leaves, voices))
             case EngineDown(reason, remedy, final):
                 self._post(EngineDownMessage(reason, remedy, final))
             case _:

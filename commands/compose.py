@@ -24,7 +24,7 @@ from audio_io.listener import Listener
 from audio_io.microphone import Microphone
 from audio_io.player import Player
 from audio_io.segmenter import Segmenter
-from commands.checkpoints import ROOT
+from commands.checkpoints import ROOT, model_label
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
 from model.prompts import DEFAULT_INSTRUCTIONS
 
@@ -83,7 +83,9 @@ class Desktop:
             history = History()
         except HistoryError as error:
             problems = (Problem("history", f"The conversation is not being kept. {error}", ""),)
-        parts = Parts(self._ears(host, settings, mouth.player), mouth, self.eyes, LinkedEngine(make_engine))
+        parts = Parts(
+            self._ears(host, settings, mouth.player), mouth, self.eyes, LinkedEngine(make_engine, model_label)
+        )
         return Assistant(
             parts,
             self.store,

@@ -171,7 +171,7 @@ def _write(run: Any, folder: Path) -> dict[str, Any]:
             for turn in view.transcript
         ]
         summary: dict[str, Any] = {
-            "model": model_label(view.engine.model),
+            "model": view.engine.model,
             "engine": {"url": view.engine.url, "remote": view.engine.remote},
             "started_at_unix_s": view.started_at_unix_s,
             "realtime": run.choice.realtime,
@@ -190,12 +190,6 @@ def _write(run: Any, folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise CommandError(EXIT_OUTPUT, f"The results cannot be written into {folder}: {error.strerror}.") from error
     return summary
-
-
-def model_label(name: str) -> str:
-    from commands.checkpoints import model_label as label
-
-    return label(name)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

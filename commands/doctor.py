@@ -13,7 +13,7 @@ from app import doctor
 from app.engine_part import LinkedEngine
 from app.ports import EngineChoice, EngineDown, EngineUp, Message
 from app.settings import Settings, SettingsStore
-from commands.checkpoints import model_label, random_checkpoint_path, shipped_checkpoint
+from commands.checkpoints import ensure_random_checkpoint, model_label, shipped_checkpoint
 
 ENGINE_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 20.0
@@ -78,7 +78,7 @@ def _cameras() -> Sequence[str]:
 def _checkpoint(settings: Settings) -> Path:
     if settings.checkpoint:
         return Path(settings.checkpoint).expanduser()
-    return shipped_checkpoint() or random_checkpoint_path()
+    return shipped_checkpoint() or ensure_random_checkpoint()
 
 
 def _engine(settings: Settings) -> str:
@@ -93,7 +93,7 @@ def _engine(settings: Settings) -> str:
             answers.append(message)
             answered.set()
 
-    engine = LinkedEngine(make_engine)
+    engine = LinkedEngine(make_engine, model_label)
     choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
     try:
         engine.start(post, choice)
@@ -105,4 +105,4 @@ def _engine(settings: Settings) -> str:
     if isinstance(answer, EngineDown):
         raise RuntimeError(f"{answer.reason} {answer.remedy}".strip())
     where = f"at {answer.url}, which is not this machine" if answer.remote else "on this machine"
-    return f"{model_label(answer.model)} answers {where}; voices: {', '.join(answer.voices) or 'its own'}"
+    return f"{answer.model} answers {where}; voices: {', '.join(answer.voices) or 'its own'}"

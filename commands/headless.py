@@ -28,6 +28,7 @@ from audio_io.segmenter import Segmenter
 from audio_io.wav_file import read_wav
 from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
+from commands.checkpoints import model_label
 from commands.compose import make_engine
 from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
 from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_USAGE, CommandError
@@ -83,7 +84,7 @@ class Headless:
         mouth = PlayingMouth(lambda emit: WavPlayer(emit, choice.realtime))
         assert isinstance(mouth.player, WavPlayer)
         self.player = mouth.player
-        self.engine = LinkedEngine(make_engine)
+        self.engine = LinkedEngine(make_engine, model_label)
         self._assistant = Assistant(
             Parts(
                 ListeningEars(make_listener, on_event=self._on_sound),
