@@ -221,7 +221,7 @@ class Filler:
     def _fill_fused(self, child: FusedLinear, prefix: str) -> None:
         weight = torch.empty(child.weight.shape, device=self.device, dtype=self.dtype)
         names = [f"{prefix}{part}.weight" for part in child.parts]
-        for piece, name in zip(weight.split(child.sizes), names, strict=True):
+        for piece, name in zip(torch.split(weight, list(child.sizes)), names, strict=True):
             piece.copy_(self.checkpoint.tensor(name))
         child.weight = nn.Parameter(weight, requires_grad=False)
         self.checkpoint.release(names)

@@ -428,7 +428,7 @@ def _talker(section: Section) -> TalkerConfig:
         raise ConfigError(f"{predictor_section.where}: num_code_groups differs from the Talker's {groups}")
     if predictor.hidden_size != text.hidden_size:
         raise ConfigError(
-            f"{predictor_section.where}: hidden_size is {predictor.hidden_size}, expected the Talker's {text.hidden_size}"
+            f"{predictor_section.where}: hidden_size is {predictor.hidden_size}, expected {text.hidden_size}"
         )
     speakers = section.data.get("speaker_id") or {}
     return TalkerConfig(
@@ -499,7 +499,9 @@ def _check(config: ModelConfig, where: str) -> None:
             problems.append(f"codec ids up to {max(ids)} do not fit the Talker's vocabulary {talker.text.vocab_size}")
     for name, part in parts.items():
         if part.num_attention_heads % part.num_key_value_heads:
-            problems.append(f"{name}: {part.num_attention_heads} heads cannot share {part.num_key_value_heads} kv heads")
+            problems.append(
+                f"{name}: {part.num_attention_heads} heads cannot share {part.num_key_value_heads} kv heads"
+            )
         if part.num_experts_per_tok > part.num_experts > 0:
             problems.append(f"{name}: {part.num_experts_per_tok} experts per token of only {part.num_experts}")
         if part.mrope_section is not None and sum(part.mrope_section) != part.head_dim // 2:

@@ -189,7 +189,8 @@ class Context:
                     assert accepted is not None
                     rows.append(talker.hidden_projection(accepted[start:end]))
             start = end
-        return torch.cat(rows)
+        joined: Tensor = torch.cat(rows)
+        return joined
 
     def step(self, token: Tensor) -> Tensor:
         """Reads one generated token [1] -> hidden [1, H]. The caller notes it in the ledger."""
@@ -271,8 +272,8 @@ class Context:
             dropped |= frames
         if length + count > self.max_positions:
             raise InputError(
-                f"the current turn needs {count} more positions, but instructions and this turn already fill {length} of "
-                f"{self.max_positions}; call reply() or clear(), or open the session with a larger max_positions"
+                f"the current turn needs {count} more positions, but instructions and this turn already fill {length} "
+                f"of {self.max_positions}; call reply() or clear(), or open the session with a larger max_positions"
             )
         self.drop(dropped)
 
@@ -297,7 +298,7 @@ class Context:
         dropped = set(numbers)
         if not dropped:
             return
-        self._gather({number: 0 for number in dropped})
+        self._gather(dict.fromkeys(dropped, 0))
         for mark in self.marks:
             mark.n_pieces -= sum(1 for number in dropped if number < mark.n_pieces)
         self.pieces = [piece for number, piece in enumerate(self.pieces) if number not in dropped]

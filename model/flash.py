@@ -24,6 +24,7 @@ from model.errors import CheckpointError, InputError
 from model.images import ImageSettings, preprocess
 from model.layers import Rope
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
+from model.quant.load import storage_for, stored_weights
 from model.resample import Resampler
 from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
 from model.talker import Talker
@@ -75,7 +76,7 @@ class Generation:
 
 @dataclass
 class Flash:
-    """All parts of one checkpoint on one device. Read-only after loading: sessions share it, on one thread at a time."""
+    """All parts of one checkpoint on one device. Read-only after loading; sessions share it, one thread at a time."""
 
     config: ModelConfig
     tokenizer: Tokenizer
@@ -274,7 +275,8 @@ class SpokenConstants:
     def of(cls, flash: Flash) -> SpokenConstants:
         """The rows of this checkpoint."""
         talker, config, device = flash.talker, flash.config, flash.device
-        assert talker is not None and config.talker is not None
+        assert talker is not None
+        assert config.talker is not None
         ids = (
             *flash.chat.assistant_header,
             config.tts_pad_token_id,
@@ -290,7 +292,8 @@ class SpokenConstants:
     def prompt(self, flash: Flash, voice: str) -> Tensor:
         """The part of the Talker's prompt that does not depend on the reply: [8, H]."""
         talker, config = flash.talker, flash.config.talker
-        assert talker is not None and config is not None
+        assert talker is not None
+        assert config is not None
         number = {name.lower(): speaker for name, speaker in config.speaker_id.items()}[voice.lower()]
         speaker = talker.embed_code(torch.tensor([number], device=flash.device))
         return torch.cat((self.header, self.pad + self.control[:3], self.pad + speaker, self.bos + self.control[3:4]))
@@ -307,7 +310,7 @@ def load(
     """Loads a published checkpoint directory.
 
     device: "auto" (a GPU if there is one), "cpu", "cuda", ...; dtype: "auto", "float32", "bfloat16"; quantize: None,
-    "int8" or "int4" (weight-only, of the large matrices of Thinker and Talker). Raises ConfigError, CheckpointError.
+    "int8" or "int4" (weight-only, of the large matrices; see `model.quant.parts`). Raises ConfigError, CheckpointError.
     """
     path = Path(path)
     config = load_config(path)
@@ -318,18 +321,23 @@ def load(
         raise CheckpointError(f"{tokenizer_file} does not exist; download the checkpoint again")
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     checkpoint = Checkpoint(path)
-    checkpoint.verify(expected_tensors(config))
-    if storage is None and quantize is not None:
-        from model.quant.load import storage_for
-
-        storage = storage_for(quantize, where, number_type)
+    expected = expected_tensors(config)
+    stored = stored_weights(path, expected, checkpoint.file_of, where, number_type)
+    if stored is None:
+        checkpoint.verify(expected)
+        if storage is None and quantize is not None:
+            storage = storage_for(quantize, where, number_type)
+    elif quantize is not None:
+        raise InputError(f"quantize is {quantize!r}, but {path} is quantised already; load it without")
+    else:
+        checkpoint.verify(stored.tensors, packed=stored.packed)
+        storage = stored.storage
     parts = build(config)
     filler = Filler(checkpoint, device=where, dtype=number_type, storage=storage)
-    plain = Filler(checkpoint, device=where, dtype=number_type)
     # Code2Wav is small and its convolutions are poor in bf16 on a CPU; speech quality wants full precision.
     waves = Filler(checkpoint, device=where, dtype=torch.float32)
     for name, module, prefix in parts.places():
-        chosen = waves if name == "code2wav" else filler if name in ("thinker", "talker") else plain
+        chosen = waves if name == "code2wav" else filler
         chosen.fill(module, prefix)
     for module in parts.modules():
         check_filled(module)

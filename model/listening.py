@@ -155,7 +155,8 @@ class Listener:
         if not count:
             return []
         span, item = self.state.span, self.inputs.sound_item
-        assert span is not None and item is not None
+        assert span is not None
+        assert item is not None
         span = replace(span, n_tokens=span.n_tokens + count, tail=None)
         self.state = replace(self.state, span=span, n_sound_tokens=self.state.n_sound_tokens + count)
         positions = torch.arange(count, dtype=torch.float32).expand(3, count)

@@ -32,11 +32,13 @@ def write_random_checkpoint(
     *,
     seed: int = 0,
     n_shards: int = 1,
+    ends_turns: bool = False,
 ) -> Path:
     """Writes a random checkpoint for `config` into `directory` (made if missing) and returns its path.
 
     `n_shards` > 1 splits it over several files with an index, as the published one is. The config's `dtype` is the
-    dtype of the tensors.
+    dtype of the tensors. Without `ends_turns` the model never chooses the end of its turn, so that replies are as long
+    as their limit (the reference cannot speak an empty reply at all).
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -44,6 +46,8 @@ def write_random_checkpoint(
     dtype = getattr(torch, str(config["dtype"]))
     generator = torch.Generator().manual_seed(seed)
     tensors = {name: random_tensor(name, shape, generator).to(dtype) for name, shape in shapes.items()}
+    if not ends_turns:
+        tensors["thinker.lm_head.weight"][int(config["im_end_token_id"])] = 0.0
     names = list(tensors)
     step = -(-len(names) // n_shards)
     weight_map: dict[str, str] = {}
@@ -68,7 +72,7 @@ def write_random_checkpoint(
 
 def random_tensor(name: str, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """A random tensor whose scale suits its role in the network."""
-    noise = torch.randn(tuple(shape), generator=generator)
+    noise: torch.Tensor = torch.randn(tuple(shape), generator=generator)
     if name.endswith((".alpha", ".beta")):  # Snake's, kept as logarithms
         return noise * 0.1
     if name.endswith((".scale", ".gamma")):
@@ -93,7 +97,8 @@ def random_tensor(name: str, shape: Sequence[int], generator: torch.Generator) -
         gain = 0.4
     elif tuple(shape)[::2] == (1, 7):  # the decoder's last convolution: keep samples inside -1..1
         gain = 0.1
-    return noise * (gain / max(fan_in, 1) ** 0.5)
+    scaled: torch.Tensor = noise * (gain / max(fan_in, 1) ** 0.5)
+    return scaled
 
 
 def write_sized(directory: Path | str, size: str, *, seed: int = 0, dtype: str = "float32", hold: bool = False) -> Path:

@@ -6,7 +6,7 @@ of speech, then one token of text, then moves the Talker on. Speech leaves after
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -54,10 +54,8 @@ class SpokenText:
             # A word is spoken some frames after its token was given; what follows a word is heard with it.
             return max(0, min(len(self.tokens), heard_frames - TEXT_LEAD_FRAMES))
         total_letters = self.n_letters[-1] if self.n_letters else 0
-        if self.is_complete:
-            letters = total_letters * heard_frames / self.n_frames
-        else:
-            letters = heard_frames / FRAMES_PER_LETTER
+        rate = total_letters / self.n_frames if self.is_complete else 1 / FRAMES_PER_LETTER
+        letters = heard_frames * rate
         return sum(1 for end in self.n_letters if end <= letters)
 
 
@@ -107,7 +105,7 @@ class Reply:
         return Sampler(sampling, vocab_size, self._generator)
 
     @torch.inference_mode()
-    def run(self) -> Iterator[ReplyEvent]:
+    def run(self) -> Generator[ReplyEvent, None, None]:
         """Makes the reply, one event at a time."""
         token, delta = self._next_token()
         if delta is not None:
@@ -213,8 +211,11 @@ class Voice:
     def __init__(self, flash: Flash, context: Context, options: ReplyOptions, generator: torch.Generator) -> None:
         talker, predictor, code2wav = flash.talker, flash.code_predictor, flash.code2wav
         config, constants = flash.config.talker, flash.spoken
-        assert talker is not None and predictor is not None and code2wav is not None
-        assert config is not None and constants is not None
+        assert talker is not None
+        assert predictor is not None
+        assert code2wav is not None
+        assert config is not None
+        assert constants is not None
         self.flash, self.talker, self.predictor, self.constants = flash, talker, predictor, constants
         self.cache = context.talker_cache
         self.position = context.talker_position
@@ -239,7 +240,8 @@ class Voice:
         return last
 
     def _text(self, token: Tensor) -> Tensor:
-        return self.talker.text_projection(self.flash.thinker.embed(token))
+        out: Tensor = self.talker.text_projection(self.flash.thinker.embed(token))
+        return out
 
     def start(self, token: Tensor) -> None:
         """Reads the first text token [1]."""
@@ -254,6 +256,7 @@ class Voice:
             self.has_ended = True
             return None
         embedding = self.talker.embed_code(code)
+        codes: Tensor
         codes, self._sum = self.predictor(self._hidden, code, embedding, self.predictor_sampler, self.work)
         self.n_frames += 1
         return codes

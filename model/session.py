@@ -309,7 +309,7 @@ class Session:
     def _ask_fork(self, mark: Mark, prompt: str, max_tokens: int) -> str:
         flash, cache = self.flash, self.context.thinker_cache
         chat = flash.chat
-        pending = [part for part in mark.pending]
+        pending = list(mark.pending)
         position = mark.thinker_position + sum(part.jump for part in pending)
         ids = [number for part in pending for number in part.ids]
         ids += [*flash.encode_text(prompt), *chat.turn_end, *chat.assistant_header]

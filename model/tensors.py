@@ -24,10 +24,7 @@ CODE2WAV_PREFIX = "code2wav."
 
 def expected_tensors(config: ModelConfig) -> dict[str, Shape]:
     """Every tensor name of the checkpoint and its shape."""
-    tensors: dict[str, Shape] = {}
-    for name, shape in _all(config):
-        tensors[name] = shape
-    return tensors
+    return dict(_all(config))
 
 
 def count_parameters(tensors: dict[str, Shape]) -> int:
