@@ -21,6 +21,7 @@ from model.mel import HOP_LENGTH, N_FFT, mel_filters
 
 Pcm = npt.NDArray[np.float32]
 RATE_HZ = 16_000
+SAMPLES_PER_MEL_FRAME = HOP_LENGTH  # samples of one mel frame
 CHUNK_FRAMES = 100
 TOKENS_PER_CHUNK = 13
 WINDOW_CHUNKS = 2
@@ -162,7 +163,7 @@ def random_tilt(count: int, n_bins: int, rng: random.Random) -> torch.Tensor:
             for k in range(3):
                 curve += rng.gauss(0, 0.35) * torch.cos(math.pi * (k + 1) * at + rng.uniform(0, math.pi))
         rows.append(curve)
-    return torch.stack(rows)
+    return torch.stack(rows) if rows else torch.zeros(0, n_bins)
 
 
 def encode(tower: Any, batch: SoundBatch) -> torch.Tensor:

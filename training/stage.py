@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from training import config
+from training import config, vision
 
 SAVE_EVERY_S = 120.0
 
@@ -39,6 +39,12 @@ def make_thinker() -> Any:
 
     settings = {key: value for key, value in config.thinker_config().items() if key != "model_type"}
     thinker = reference.Qwen3OmniMoeThinkerForConditionalGeneration(Qwen3OmniMoeThinkerConfig(**settings))
+    for name, parameter in thinker.named_parameters():
+        inside = "language_model" in name and parameter.ndim >= 2 and "embed_tokens" not in name
+        if inside and "gate.weight" not in name:  # the reference's 0.02 is for models many times as wide
+            torch.nn.init.normal_(parameter, std=0.03 if "o_proj" in name or "down_proj" in name else 0.06)
+    thinker.model.audio_tower.load_state_dict(make_audio_tower().state_dict())
+    thinker.model.visual.load_state_dict(vision.make_tower().state_dict())
     embedding = thinker.model.language_model.embed_tokens.weight
     with torch.no_grad():
         embedding.copy_(config.text_embedding())

@@ -12,6 +12,7 @@ from training.domain import pictures, talk, words
 TALK, PICTURE, OUT_OF_DOMAIN, FOREIGN = "talk", "picture", "out_of_domain", "foreign"
 # How often each kind of question is drawn for the pool of spoken questions.
 _KIND_SHARES = ((TALK, 0.46), (PICTURE, 0.42), (OUT_OF_DOMAIN, 0.12))
+_FOLLOW_UP_SHARE = 0.08
 _SLOTTED_WEIGHT = 3  # an intent with slots has more to learn than one without
 
 # Sentences in other languages for espeak's voices; the answer is that they were not understood.
@@ -45,7 +46,11 @@ def question(rng: random.Random, kind: str | None = None, intent: str | None = N
         kind = rng.choices([name for name, _ in _KIND_SHARES], [share for _, share in _KIND_SHARES])[0]
     if kind == OUT_OF_DOMAIN:
         return Question(talk.frame(talk.ask_out_of_domain(rng), rng), kind, "out_of_domain")
-    if kind == PICTURE:
+    if intent is None and kind == PICTURE and rng.random() < _FOLLOW_UP_SHARE:
+        intent = rng.choice(list(pictures.FOLLOW_UPS))
+    if intent in pictures.FOLLOW_UPS:
+        text, slots = pictures.follow_up(intent, rng), {}
+    elif kind == PICTURE:
         intent = intent or rng.choice(pictures.INTENTS)
         text, slots = pictures.ask(intent, rng)
     elif intent in ("repeat", "sure"):

@@ -86,6 +86,14 @@ PHRASINGS: dict[str, str] = {
 }
 INTENTS = tuple(PHRASINGS)
 
+# Questions about the thing that was spoken of last.
+FOLLOW_UPS: dict[str, str] = {
+    "where_it": "where is it|and where is it|and where|where exactly|where do you see it|on which side is it|"
+    "tell me where it is|which side|can you say where it is|where",
+    "colour_it": "what colour is it|and what colour is it|and the colour|which colour does it have|what colour|"
+    "tell me its colour|which colour|and its colour|can you tell me its colour",
+}
+
 SIDE_PHRASES = {
     "left": ("on the left", "on the left side", "to the left", "on my left"),
     "right": ("on the right", "on the right side", "to the right", "on my right"),
@@ -114,6 +122,11 @@ def ask(intent: str, rng: random.Random, slots: Slots | None = None) -> tuple[st
             slots["side"] = rng.choice(words.SIDES)
     text = rng.choice(PHRASINGS[intent].split("|"))
     return fill(text, slots, rng), slots
+
+
+def follow_up(intent: str, rng: random.Random) -> str:
+    """A question about the thing that was spoken of last."""
+    return rng.choice(FOLLOW_UPS[intent].split("|"))
 
 
 def fill(text: str, slots: Slots, rng: random.Random) -> str:

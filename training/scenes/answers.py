@@ -202,9 +202,11 @@ def show_for(intent: str, slots: Slots, rng: random.Random) -> tuple[Scene | Cli
             return shown, right
 
 
-def more_questions(scene: Scene, rng: random.Random, count: int) -> list[tuple[str, str, str]]:
-    """Other questions that this scene answers: (intent, question, answer)."""
-    found: list[tuple[str, str, str]] = []
+def more_questions(
+    scene: Scene, rng: random.Random, count: int, never: tuple[str, ...] = ()
+) -> list[tuple[str, Slots, str, str]]:
+    """Other questions that this scene answers: (intent, slots, question, answer)."""
+    found: list[tuple[str, Slots, str, str]] = []
     kinds, colours = [thing.kind for thing in scene.things], [thing.colour for thing in scene.things]
     for _ in range(20 * count):
         if len(found) == count:
@@ -216,10 +218,31 @@ def more_questions(scene: Scene, rng: random.Random, count: int) -> list[tuple[s
         if "colour" in slots and colours and rng.random() < 0.75:
             slots["colour"] = rng.choice(colours)
         right = answer(intent, slots, scene)
-        if right is None or any(right == other[2] for other in found):
+        if right is None or intent in never or any(right == other[3] for other in found):
             continue
-        found.append((intent, pictures.ask(intent, rng, slots)[0], right))
+        found.append((intent, slots, pictures.ask(intent, rng, slots)[0], right))
     return found
+
+
+def spoken_of(intent: str, slots: Slots, scene: Scene) -> Thing | None:
+    """The one thing that an answer was about, for questions that say "it"."""
+    if not scene.seen:
+        return None
+    found = [
+        thing
+        for thing in scene.things
+        if slots.get("object", thing.kind) == thing.kind and slots.get("colour", thing.colour) == thing.colour
+    ]
+    if intent in ("colour_of", "where", "clock", "is_there", "is_there_colour", "where_colour", "what_colour"):
+        return found[0] if len(found) == 1 else None
+    if intent == "biggest" and answer(intent, slots, scene) is not None and scene.things:
+        return max(scene.things, key=lambda thing: thing.size)
+    return scene.things[0] if intent == "describe" and len(scene.things) == 1 and not scene.word else None
+
+
+def follow_up_answer(intent: str, thing: Thing) -> str:
+    """The answer to one of `pictures.FOLLOW_UPS` about this thing."""
+    return f"The {thing.kind} is {place_name(thing) if intent == 'where_it' else thing.colour}."
 
 
 def picture_replies(rng: random.Random, count: int) -> list[str]:

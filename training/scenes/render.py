@@ -256,7 +256,7 @@ def _grain() -> npt.NDArray[np.float32]:
 
 
 def _expose(picture: Any, scene: Scene, style: np.random.Generator, camera: np.random.Generator) -> Any:
-    height, width = picture.shape[:2]
+    width = picture.shape[1]
     slope = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None] * np.float32(style.uniform(-0.18, 0.18))
     gain = style.uniform(0.72, 1.12)
     if scene.light == DARK:
@@ -298,7 +298,7 @@ def _labels(scene: Scene, kinds: Any, colours: Any, box: tuple[float, float, flo
     if box is not None:
         left, top, right, bottom = box
         for row in range(rows):
-            if not top - 0.01 < (row + 0.5) / rows < bottom + 0.01 and not row == int((top + bottom) / 2 * rows):
+            if not top - 0.01 < (row + 0.5) / rows < bottom + 0.01 and row != int((top + bottom) / 2 * rows):
                 continue
             for column in range(columns):
                 at = ((column + 0.5) / columns - left) / (right - left) * len(scene.word)

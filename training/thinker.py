@@ -1,0 +1,257 @@
+"""The Thinker over packed rows: the reference's modules and weights, laid out for speed on a CPU.
+
+All tokens of a batch lie in one flat list (no padding in the matrix products and the experts); only the attention is
+done row by row, padded. The system turn is computed once for all rows. A test holds the logits equal to the
+reference's on rows with one branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from training import hearing_audio, vision
+from training.sequences import Row
+
+_IGNORED = -100
+
+
+@dataclass
+class Batch:
+    """Rows with the sounds (16 kHz) and pictures (uint8 [H, W, 3]) that they refer to by number."""
+
+    system: list[int]
+    rows: list[Row]
+    sounds: list[npt.NDArray[np.float32]]
+    pictures: list[npt.NDArray[np.uint8]]
+    tilt: torch.Tensor | None = None
+
+
+@dataclass
+class Output:
+    """Logits at the places where something is learnt, what is learnt there, and which row and branch it belongs to."""
+
+    logits: torch.Tensor
+    targets: torch.Tensor
+    owners: list[tuple[int, int]]
+    balance: torch.Tensor
+
+
+@dataclass
+class _Group:
+    """Rows of like length, whose attention is done together."""
+
+    index: torch.Tensor  # [B, L] into the flat list, 0 where padded
+    mask: torch.Tensor  # [B, 1, L, n_system + L], 0 or -inf
+    tokens: torch.Tensor  # places in the flat list of all true tokens
+    slots: torch.Tensor  # their places in the padded [B * L]
+
+
+@dataclass
+class _Layout:
+    """Where each token of the flat list lies: the system turn, then the rows."""
+
+    n_system: int
+    groups: list[_Group]
+
+
+_ROWS_PER_GROUP = 4
+
+
+def _layout(batch: Batch) -> _Layout:
+    n_system = len(batch.system)
+    starts, start = [], n_system
+    for row in batch.rows:
+        starts.append(start)
+        start += len(row)
+    order = sorted(range(len(batch.rows)), key=lambda number: len(batch.rows[number]))
+    groups = []
+    for first in range(0, len(order), _ROWS_PER_GROUP):
+        numbers = order[first : first + _ROWS_PER_GROUP]
+        groups.append(_group(batch, numbers, [starts[number] for number in numbers]))
+    return _Layout(n_system, groups)
+
+
+def _group(batch: Batch, numbers: list[int], starts: list[int]) -> _Group:
+    n_system, longest = len(batch.system), max(len(batch.rows[number]) for number in numbers)
+    index = torch.zeros(len(numbers), longest, dtype=torch.long)
+    allowed = torch.zeros(len(numbers), longest, n_system + longest, dtype=torch.bool)
+    tokens, slots = [], []
+    for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
+        n = len(batch.rows[number])
+        index[place, :n] = torch.arange(start, start + n)
+        tokens.append(torch.arange(start, start + n))
+        slots.append(torch.arange(n) + place * longest)
+        branch = torch.tensor(batch.rows[number].branches)
+        sees = (branch[None] == 0) | (branch[None] == branch[:, None])
+        allowed[place, :, :n_system] = True
+        allowed[place, :n, n_system : n_system + n] = sees & torch.ones(n, n, dtype=torch.bool).tril()
+    if n_system == 0:  # padded queries must see something
+        allowed[:, :, 0] |= ~allowed.any(-1)
+    mask = torch.zeros(allowed.shape).masked_fill(~allowed, float("-inf"))[:, None]
+    return _Group(index, mask, torch.cat(tokens), torch.cat(slots))
+
+
+def encode_sounds(thinker: Any, batch: Batch) -> list[torch.Tensor]:
+    """Embeddings of every sound: a list of [tokens, hidden]. Sounds of like length are encoded together."""
+    tower = thinker.model.audio_tower
+    out: list[torch.Tensor] = [torch.zeros(0)] * len(batch.sounds)
+    order = sorted(range(len(batch.sounds)), key=lambda number: len(batch.sounds[number]))
+    for first in range(0, len(order), 8):
+        group = order[first : first + 8]
+        tilt = None if batch.tilt is None else batch.tilt[group]
+        features = hearing_audio.features([batch.sounds[n] for n in group], tower.num_mel_bins, tilt)
+        embeddings = hearing_audio.encode(tower, features)
+        for place, number in enumerate(group):
+            out[number] = embeddings[place, : features.n_tokens[place]]
+    return out
+
+
+def encode_pictures(thinker: Any, batch: Batch) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
+    """Embeddings of every picture and its DeepStack levels: a list of ([tokens, hidden], levels)."""
+    tower = thinker.model.visual
+    out: list[tuple[torch.Tensor, list[torch.Tensor]]] = [(torch.zeros(0), [])] * len(batch.pictures)
+    shapes = sorted({picture.shape[:2] for picture in batch.pictures})
+    for height, width in shapes:
+        group = [n for n, picture in enumerate(batch.pictures) if picture.shape[:2] == (height, width)]
+        patches = vision.patches([batch.pictures[n] for n in group])
+        merged, deep = vision.encode(tower, patches, height, width)
+        for place, number in enumerate(group):
+            out[number] = merged[place], [level[place] for level in deep]
+    return out
+
+
+def _embed(thinker: Any, batch: Batch, frozen_encoders: bool) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Input embeddings [N, hidden], places of picture tokens, and the DeepStack levels at those places."""
+    ids = torch.tensor(batch.system + [token for row in batch.rows for token in row.ids])
+    x = thinker.model.language_model.embed_tokens(ids)
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen_encoders):
+        sounds = encode_sounds(thinker, batch)
+        pictures = encode_pictures(thinker, batch)
+    places: dict[str, list[int]] = {"sound": [], "picture": []}
+    wanted: dict[str, list[int]] = {"sound": [], "picture": []}
+    sound_starts, picture_starts = _starts(sounds), _starts([merged for merged, _ in pictures])
+    at = len(batch.system)
+    for row in batch.rows:
+        for source in row.sources:
+            if source is not None:
+                kind, number, index = source
+                places[kind].append(at)
+                wanted[kind].append((sound_starts if kind == "sound" else picture_starts)[number] + index)
+            at += 1
+    if sounds:
+        x = x.index_copy(0, torch.tensor(places["sound"]), torch.cat(sounds)[torch.tensor(wanted["sound"])])
+    levels = []
+    if pictures:
+        pick = torch.tensor(wanted["picture"])
+        x = x.index_copy(0, torch.tensor(places["picture"]), torch.cat([merged for merged, _ in pictures])[pick])
+        levels = [torch.cat(level)[pick] for level in zip(*(deep for _, deep in pictures), strict=True)]
+    return x, torch.tensor(places["picture"], dtype=torch.long), levels
+
+
+def _starts(pieces: list[torch.Tensor]) -> list[int]:
+    starts, start = [], 0
+    for piece in pieces:
+        starts.append(start)
+        start += len(piece)
+    return starts
+
+
+def _rms(norm: Any, x: torch.Tensor) -> torch.Tensor:
+    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2, -1)
+    return x * cos[:, None] + torch.cat((-second, first), -1) * sin[:, None]
+
+
+def _attend(layer: Any, x: torch.Tensor, layout: _Layout, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    attention = layer.self_attn
+    head_dim, n_tokens = attention.head_dim, x.shape[0]
+    query = _rotate(_rms(attention.q_norm, attention.q_proj(x).view(n_tokens, -1, head_dim)), cos, sin)
+    key = _rotate(_rms(attention.k_norm, attention.k_proj(x).view(n_tokens, -1, head_dim)), cos, sin)
+    value = attention.v_proj(x).view(n_tokens, -1, head_dim)
+    groups = attention.num_key_value_groups
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)  # [N, H, D]
+    n_system = layout.n_system
+    pieces = []
+    if n_system:
+        q, k, v = (t[:n_system].transpose(0, 1)[None] for t in (query, key, value))
+        pieces.append(F.scaled_dot_product_attention(q, k, v, is_causal=True)[0].transpose(0, 1).flatten(1))
+    order = [torch.arange(n_system)]
+    for group in layout.groups:
+        rows, longest = group.index.shape
+        q, k, v = (
+            t[group.index.flatten()].view(rows, longest, -1, head_dim).transpose(1, 2) for t in (query, key, value)
+        )
+        k, v = (
+            torch.cat((whole[:n_system].transpose(0, 1)[None].expand(rows, -1, -1, -1), part), 2)
+            for whole, part in ((key, k), (value, v))
+        )
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=group.mask)
+        pieces.append(y.transpose(1, 2).reshape(rows * longest, -1)[group.slots])
+        order.append(group.tokens)
+    flat = torch.cat(pieces)
+    out: torch.Tensor = attention.o_proj(torch.empty_like(flat).index_copy(0, torch.cat(order), flat))
+    return out
+
+
+def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The expert layer over [N, hidden], and its load balance loss (1 when even)."""
+    gate, experts = block.gate, block.experts
+    probabilities = F.linear(x, gate.weight).softmax(-1)
+    top, chosen = probabilities.topk(gate.top_k, -1)
+    top = top / top.sum(-1, keepdim=True)
+    out = torch.zeros_like(x)
+    shares = []
+    for number in range(experts.num_experts):
+        token, rank = (chosen == number).nonzero(as_tuple=True)
+        shares.append(len(token))
+        if len(token):
+            half = F.linear(x[token], experts.gate_up_proj[number])
+            first, second = half.chunk(2, -1)
+            y = F.linear(F.silu(first) * second, experts.down_proj[number]) * top[token, rank, None]
+            out = out.index_add(0, token, y)
+    load = torch.tensor(shares, dtype=torch.float32) / max(1, sum(shares))
+    return out, experts.num_experts * (load * probabilities.mean(0)).sum()
+
+
+def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Output:
+    """Logits where the batch learns something."""
+    model = thinker.model.language_model
+    layout = _layout(batch)
+    x, picture_places, levels = _embed(thinker, batch, frozen_encoders)
+    system = [(float(n),) * 3 for n in range(layout.n_system)]
+    positions = torch.tensor(system + [place for row in batch.rows for place in row.positions]).T[:, None]  # [3, 1, N]
+    cos, sin = (part[0] for part in model.rotary_emb(x, positions.contiguous()))
+    balance = x.new_zeros(())
+    for number, layer in enumerate(model.layers):
+        x = x + _attend(layer, _rms(layer.input_layernorm, x), layout, cos, sin)
+        y, uneven = _experts(layer.mlp, _rms(layer.post_attention_layernorm, x))
+        x = x + y
+        balance = balance + uneven
+        if number < len(levels):
+            x = x.index_add(0, picture_places, levels[number])
+    places, targets, owners = learnt_places(batch)
+    hidden = _rms(model.norm, x[torch.tensor(places)])
+    return Output(thinker.lm_head(hidden), torch.tensor(targets), owners, balance / len(model.layers))
+
+
+def learnt_places(batch: Batch) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Places in the flat list whose next token is learnt, that token, and (row, branch)."""
+    places, targets, owners = [], [], []
+    start = len(batch.system)
+    for number, row in enumerate(batch.rows):
+        for index in range(1, len(row)):
+            if row.learn[index]:
+                places.append(start + index - 1)
+                targets.append(row.ids[index])
+                owners.append((number, row.branches[index]))
+        start += len(row)
+    return places, targets, owners

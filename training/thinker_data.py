@@ -1,0 +1,289 @@
+"""Batches for the Thinker: typed and spoken questions, with and without pictures, dialogues, transcriptions.
+
+Every kind of row follows the layout of a user turn in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.prompts import DEFAULT_INSTRUCTIONS, TRANSCRIBE_PROMPT
+from training import config, hearing_audio, hearing_data
+from training.domain import draw, pictures, talk
+from training.domain.talk import NO_PICTURE_ANSWER, OOD_ANSWER, UNCLEAR_ANSWER
+from training.pretrain_seeing import draw_scene, size_of
+from training.scenes import answers
+from training.scenes.render import render
+from training.scenes.scene import Clip, Scene
+from training.sequences import (
+    NEXT_USER,
+    TURN_END,
+    USER_HEADER,
+    Picture,
+    Segment,
+    Sound,
+    Span,
+    Text,
+    pack,
+    reply,
+    say,
+    system_turn,
+    written,
+)
+from training.thinker import Batch
+
+NO_WORDS = "(unclear)"  # what is written down of a sound without understandable words
+_OTHER_INSTRUCTIONS = (
+    None,
+    "You are a helpful assistant.",
+    "Answer briefly.",
+    "You are Sightline. Answer in short sentences.",
+    "You help a blind person. Be brief and honest.",
+)
+_BRANCHES = 5
+
+
+@dataclass
+class _Builder:
+    """Collects the sounds and pictures of a batch while its rows are made."""
+
+    rng: random.Random
+    noise: np.random.Generator
+    first_position: int
+    sounds: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    pictures: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+
+    def sound(self, pcm: npt.NDArray[np.float32]) -> Sound:
+        self.sounds.append(pcm)
+        return Sound(len(self.sounds) - 1, len(pcm) // hearing_audio.SAMPLES_PER_MEL_FRAME)
+
+    def picture(self, scene: Scene, shot: int = 0) -> Picture:
+        height, width = size_of(scene)
+        self.pictures.append(render(scene, height, width, shot=shot)[0])
+        return Picture(len(self.pictures) - 1, height, width)
+
+
+def typed(words: str, rng: random.Random) -> str:
+    """A question as people type it: with or without a capital letter and a question mark."""
+    if rng.random() < 0.5:
+        words = words[:1].upper() + words[1:]
+    return words + rng.choice(("", "?", "?", ".")) if rng.random() < 0.7 else words
+
+
+def answer_without_picture(question: draw.Question) -> str:
+    """The answer to a question when no picture was seen and nothing was said before."""
+    if question.kind == draw.PICTURE:
+        return NO_PICTURE_ANSWER
+    if question.kind == draw.OUT_OF_DOMAIN:
+        return OOD_ANSWER
+    if question.kind == draw.FOREIGN:
+        return UNCLEAR_ANSWER
+    if question.intent == "repeat":
+        return talk.NOTHING_SAID_ANSWER
+    if question.intent == "sure":
+        return talk.SURE_ANSWER
+    return talk.answer(question.intent, question.slots)
+
+
+def _typed_turn(words: str, answer: str, rng: random.Random, first: bool = True) -> list[Segment]:
+    segments = [say((words if first else NEXT_USER + words) + TURN_END)]
+    return [*segments, *reply(answer)]
+
+
+def _history(answer: str) -> list[Segment]:
+    """An earlier reply as the cache holds it: with its holds, and not learnt again."""
+    return [say(TURN_END), *(_unlearn(segment) for segment in reply(answer)[:1])]
+
+
+def _unlearn(segment: Segment) -> Segment:
+    assert isinstance(segment, Text)
+    return Text(segment.ids[:-1])
+
+
+def _next_turn(answer: str, question: str, next_answer: str) -> list[Segment]:
+    """Branch: the turn's answer, then a typed question about it and its answer."""
+    return [*_history(answer), say(NEXT_USER + question + TURN_END), *reply(next_answer)]
+
+
+class Maker:
+    """Draws batches. `parts` are spoken questions; without them only typed rows can be drawn."""
+
+    def __init__(self, parts: list[hearing_data.Part], seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.noise = np.random.default_rng(seed)
+        self.by_kind: dict[str, list[tuple[hearing_data.Part, hearing_data.Utterance]]] = {}
+        for part in parts:
+            for item in part.utterances:
+                self.by_kind.setdefault(item.question.kind, []).append((part, item))
+
+    def batch(self, counts: dict[str, int]) -> Batch:
+        """A batch with so many rows of each kind: typed, image, heard, spoken (about a picture), clip."""
+        rng = self.rng
+        instructions = DEFAULT_INSTRUCTIONS if rng.random() < 0.75 else rng.choice(_OTHER_INSTRUCTIONS)
+        system = system_turn(instructions)
+        builder = _Builder(rng, self.noise, len(system))
+        rows = []
+        for kind, count in counts.items():
+            for _ in range(count):
+                prefix, branches = getattr(self, "_" + kind)(builder)
+                rows.append(pack([say(USER_HEADER), *prefix], branches, len(system)))
+        tilt = hearing_audio.random_tilt(len(builder.sounds), config.audio_config()["num_mel_bins"], rng)
+        return Batch(system, rows, builder.sounds, builder.pictures, tilt if len(tilt) else None)
+
+    def _typed(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """Typed questions without a picture, a third of them with a second turn."""
+        rng, branches = self.rng, []
+        for _ in range(_BRANCHES):
+            question = draw.question(rng, rng.choices((draw.TALK, draw.OUT_OF_DOMAIN, draw.PICTURE), (6, 1, 1))[0])
+            answer = answer_without_picture(question)
+            branch = _typed_turn(typed(question.text, rng), answer, rng)
+            if rng.random() < 0.25:
+                second, second_answer = self._second(answer)
+                branch += _typed_turn(typed(second, rng), second_answer, rng, first=False)
+            branches.append(branch)
+        return [], branches
+
+    def _second(self, answer: str) -> tuple[str, str]:
+        """A second turn that needs the first: repeat that, are you sure; or any other question."""
+        rng = self.rng
+        draw_ = rng.random()
+        if draw_ < 0.5:
+            return draw.question(rng, draw.TALK, "repeat").text, answer
+        if draw_ < 0.65:
+            return draw.question(rng, draw.TALK, "sure").text, talk.SURE_ANSWER
+        question = draw.question(rng, draw.TALK)
+        if question.intent == "repeat":
+            return question.text, answer
+        return question.text, answer_without_picture(question)
+
+    def _image(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """A picture and typed questions about it, some followed by a question that says "it"."""
+        rng = self.rng
+        if rng.random() < 0.15:
+            return self._typed_clip(builder)
+        scene = draw_scene(rng)
+        branches = []
+        for intent, slots, words, answer in answers.more_questions(scene, rng, _BRANCHES):
+            branch = _typed_turn(typed(words, rng), answer, rng)
+            if rng.random() < 0.3:
+                second, second_answer = self._follow_up(scene, intent, slots, answer)
+                branch += _typed_turn(typed(second, rng), second_answer, rng, first=False)
+            branches.append(branch)
+        return [builder.picture(scene)], branches
+
+    def _follow_up(self, scene: Scene, intent: str, slots: talk.Slots, answer: str) -> tuple[str, str]:
+        rng = self.rng
+        thing = answers.spoken_of(intent, slots, scene)
+        if thing is not None and rng.random() < 0.6:
+            follow = rng.choice(list(pictures.FOLLOW_UPS))
+            return pictures.follow_up(follow, rng), answers.follow_up_answer(follow, thing)
+        if rng.random() < 0.5:
+            others = answers.more_questions(scene, rng, 1)
+            if others:
+                return others[0][2], others[0][3]
+        return self._second(answer)
+
+    def _typed_clip(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        clip, answer = self._clip_scenes()
+        prefix: list[Segment] = [builder.picture(scene, shot) for shot, scene in enumerate(clip.scenes)]
+        words, _ = pictures.ask("change", self.rng)
+        branches = [_typed_turn(typed(words, self.rng), answer, self.rng)]
+        for _, _, words, right in answers.more_questions(clip.scenes[-1], self.rng, 2, never=("change",)):
+            branches.append(_typed_turn(typed(words, self.rng), right, self.rng))
+        return prefix, branches
+
+    def _clip_scenes(self) -> tuple[Clip, str]:
+        shown, answer = answers.show_for("change", {}, self.rng)
+        assert isinstance(shown, Clip)
+        return shown, answer
+
+    def _spoken(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """A spoken question about a picture, in the layouts of the runtime."""
+        rng = self.rng
+        part, item = rng.choice(self.by_kind[draw.PICTURE])
+        intent, slots = item.question.intent, item.question.slots
+        if intent in pictures.FOLLOW_UPS:
+            return self._spoken_follow_up(builder, part, item)
+        shown, answer = answers.show_for(intent, slots, rng)
+        pcm = hearing_audio.augment(part.samples(item), self.noise).pcm
+        prefix = self._show(builder, shown, pcm)
+        branches = [[say(TURN_END), *reply(answer)], _transcription(item.question.text)]
+        scene = shown.scenes[-1] if isinstance(shown, Clip) else shown
+        if rng.random() < 0.3 and intent != "change":
+            second, second_answer = self._follow_up(scene, intent, slots, answer)
+            branches.append(_next_turn(answer, typed(second, rng), second_answer))
+        return prefix, branches
+
+    def _show(self, builder: _Builder, shown: Scene | Clip, pcm: npt.NDArray[np.float32]) -> list[Segment]:
+        """Sound with a scene or a clip: pictures inside the span, now and then before it."""
+        rng = self.rng
+        sound = builder.sound(pcm)
+        if isinstance(shown, Clip):
+            step = rng.uniform(0.3, 1.0) if len(pcm) < 3 * hearing_audio.RATE_HZ else rng.uniform(0.5, 1.2)
+            frames = tuple(builder.picture(scene, shot) for shot, scene in enumerate(shown.scenes))
+            return [Span(sound, frames, tuple(step * n for n in range(len(frames))))]
+        if rng.random() < 0.15:
+            return [builder.picture(shown), sound]
+        n_shots = 2 if rng.random() < 0.2 else 1
+        frames = tuple(builder.picture(shown, shot) for shot in range(n_shots))
+        return [Span(sound, frames, tuple(0.0 if n == 0 else rng.uniform(0.5, 1.5) for n in range(n_shots)))]
+
+    def _spoken_follow_up(
+        self, builder: _Builder, part: hearing_data.Part, item: hearing_data.Utterance
+    ) -> tuple[list[Segment], list[list[Segment]]]:
+        """A typed question about a picture, then a spoken one that says "it"."""
+        rng = self.rng
+        intent = rng.choice(("colour_of", "where", "is_there", "what_colour"))
+        while True:
+            words, slots = pictures.ask(intent, rng)
+            shown, answer = answers.show_for(intent, slots, rng)
+            assert isinstance(shown, Scene)
+            thing = answers.spoken_of(intent, slots, shown)
+            if thing is not None:
+                break
+        sound = builder.sound(hearing_audio.augment(part.samples(item), self.noise).pcm)
+        prefix = [builder.picture(shown), say(typed(words, rng)), *_history(answer), say(NEXT_USER), sound]
+        second = answers.follow_up_answer(item.question.intent, thing)
+        return prefix, [[say(TURN_END), *reply(second)], _transcription(item.question.text)]
+
+    def _heard(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """A spoken question, or a sound without words, without a picture."""
+        rng = self.rng
+        if rng.random() < 0.07:
+            sound = builder.sound(hearing_audio.no_speech(self.noise))
+            return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(NO_WORDS)]
+        kinds = [kind for kind in self.by_kind if kind != draw.PICTURE]
+        weights = [{draw.TALK: 8, draw.OUT_OF_DOMAIN: 2, draw.FOREIGN: 0.6}[kind] for kind in kinds]
+        kind = draw.PICTURE if rng.random() < 0.1 else rng.choices(kinds, weights)[0]
+        part, item = rng.choice(self.by_kind[kind])
+        question = item.question
+        answer = answer_without_picture(question)
+        sound = builder.sound(hearing_audio.augment(part.samples(item), self.noise).pcm)
+        wrote = NO_WORDS if kind == draw.FOREIGN else question.text
+        if question.intent in ("repeat", "sure") and rng.random() < 0.8:
+            first = draw.question(rng, draw.TALK)
+            while first.intent == "repeat":
+                first = draw.question(rng, draw.TALK)
+            before = answer_without_picture(first)
+            answer = before if question.intent == "repeat" else talk.SURE_ANSWER
+            prefix: list[Segment] = [say(typed(first.text, rng)), *_history(before), say(NEXT_USER), sound]
+            return prefix, [[say(TURN_END), *reply(answer)], _transcription(wrote)]
+        branches = [[say(TURN_END), *reply(answer)], _transcription(wrote)]
+        if rng.random() < 0.15:
+            second, second_answer = self._second(answer)
+            branches.append(_next_turn(answer, typed(second, rng), second_answer))
+        return [sound], branches
+
+
+def _transcription(wrote: str) -> list[Segment]:
+    return [say(TRANSCRIBE_PROMPT + TURN_END), *written(wrote)]
+
+
+def training_maker(runs: Path, seed: int) -> Maker:
+    """A maker over all training parts that there are."""
+    return Maker(hearing_data.training_parts(runs), seed)

@@ -1,0 +1,133 @@
+"""Joint training of the Thinker: it reads, hears and sees, and writes answers on the voice's clock.
+
+    python -m training.train_thinker [--runs DIR] [--minutes M] [--threads N] [--encoders frozen|trained]
+
+Starts from `hearing_encoder.pt` and `vision_encoder.pt`, writes `thinker.pt`, and goes on from it when it is there.
+With `--encoders frozen` the encoders are taken from their pretraining (again whenever those files change, so that all
+three stages can run at the same time); with `trained` they learn on in here, from what `thinker.pt` holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from training import config
+from training.stage import Saver, load_part_of, make_thinker
+from training.thinker import Batch, Output, forward
+from training.thinker_data import training_maker
+
+_LEARNING_RATE = 1e-3
+_ENCODER_FACTOR = 0.3
+_WARMUP_STEPS = 100
+_DECAY_FROM_STEP = 600
+_BALANCE_WEIGHT = 0.02
+# Rows of each kind in one batch.
+DEFAULT_MIX = "typed=3,image=3,heard=6,spoken=5"
+
+
+class EncoderSource:
+    """Takes the encoders from their pretraining, and again when those files change."""
+
+    def __init__(self, runs: Path, thinker: Any) -> None:
+        self._files = {
+            runs / "hearing_encoder.pt": ("ear", thinker.model.audio_tower),
+            runs / "vision_encoder.pt": ("eye", thinker.model.visual),
+        }
+        self._taken_at: dict[Path, float] = {}
+
+    def refresh(self) -> None:
+        for path, (name, tower) in self._files.items():
+            if path.exists() and self._taken_at.get(path) != path.stat().st_mtime:
+                self._taken_at[path] = path.stat().st_mtime
+                state = load_part_of(path, name)
+                tower.load_state_dict(
+                    {key[len("tower.") :]: value for key, value in state.items() if key.startswith("tower.")}
+                )
+
+
+def parse_mix(given: str) -> dict[str, int]:
+    """`typed=3,image=2` as a dictionary. Raises ValueError for unknown kinds."""
+    kinds = ("typed", "image", "heard", "spoken")
+    found = {}
+    for item in given.split(","):
+        kind, _, count = item.partition("=")
+        if kind not in kinds or not count.isdigit():
+            raise ValueError(f"--mix was given {item!r}; expected KIND=COUNT with a kind of {', '.join(kinds)}")
+        found[kind] = int(count)
+    return found
+
+
+def branch_results(batch: Batch, output: Output) -> dict[str, list[bool]]:
+    """For every branch whether greedy decoding gives exactly the right text, by the kind of its row and branch."""
+    hits = (output.logits.argmax(-1) == output.targets).tolist()
+    whole: dict[tuple[int, int], bool] = {}
+    for owner, hit in zip(output.owners, hits, strict=True):
+        whole[owner] = whole.get(owner, True) and hit
+    found: dict[str, list[bool]] = {}
+    for (row, branch), hit in whole.items():
+        kinds = {source[0] for source in batch.rows[row].sources if source is not None}
+        heard, seen = "sound" in kinds, "picture" in kinds
+        asked = "spoken" if heard and seen else "heard" if heard else "image" if seen else "typed"
+        name = "write" if heard and branch == 2 else asked
+        found.setdefault(name, []).append(hit)
+    return found
+
+
+def main() -> None:
+    """Train for the given minutes."""
+    parser = argparse.ArgumentParser(description="Joint training of the Thinker.")
+    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--mix", default=DEFAULT_MIX)
+    parser.add_argument("--encoders", choices=("frozen", "trained"), default="frozen")
+    options = parser.parse_args()
+    mix = parse_mix(options.mix)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(config.SEED)
+    thinker = make_thinker()
+    encoders = [*thinker.model.audio_tower.parameters(), *thinker.model.visual.parameters()]
+    decoder = [
+        p for part in (thinker.model.language_model, thinker.lm_head) for p in part.parameters() if p.requires_grad
+    ]
+    optimizer = torch.optim.AdamW([{"params": decoder}, {"params": encoders}], betas=(0.9, 0.98), weight_decay=0.02)
+    saver = Saver(options.runs / "thinker.pt", {"thinker": thinker, "optimizer": optimizer})
+    step = saver.restore()
+    source = EncoderSource(options.runs, thinker)
+    frozen = options.encoders == "frozen"
+    if frozen or step == 0:
+        source.refresh()
+    maker = training_maker(options.runs, config.SEED + step)
+    started, means = time.monotonic(), {}  # type: ignore[var-annotated]
+    while time.monotonic() - started < options.minutes * 60:
+        batch = maker.batch(mix)
+        rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (_DECAY_FROM_STEP / (step + 1)) ** 0.5)
+        optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = rate, rate * _ENCODER_FACTOR
+        output = forward(thinker, batch, frozen_encoders=frozen)
+        loss = F.cross_entropy(output.logits, output.targets)
+        optimizer.zero_grad()
+        (loss + _BALANCE_WEIGHT * output.balance).backward()
+        torch.nn.utils.clip_grad_norm_((p for p in thinker.parameters() if p.grad is not None), 1.0)
+        optimizer.step()
+        step += 1
+        now = {"loss": float(loss.detach()), "balance": float(output.balance.detach())}
+        now |= {name: sum(hits) / len(hits) for name, hits in branch_results(batch, output).items()}
+        for name, value in now.items():
+            means[name] = 0.96 * means.get(name, value) + 0.04 * value
+        if step % 20 == 0:
+            shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+            print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
+            if frozen:
+                source.refresh()
+        saver.maybe(step)
+    saver.save(step)
+
+
+if __name__ == "__main__":
+    main()
