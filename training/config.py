@@ -290,7 +290,7 @@ def code2wav_config() -> dict[str, Any]:
         "rope_theta": 10_000,
         "semantic_codebook_size": CODEBOOK_SIZE,
         "sliding_window": 72,
-        "upsample_rates": [6, 5, 4, 4],
+        "upsample_rates": [5, 4, 4, 6],
         "upsampling_ratios": [2, 2],
         "vector_quantization_hidden_dimension": 64,
     }

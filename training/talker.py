@@ -290,7 +290,7 @@ def main() -> None:
     shares = [weight / sum(weights) for weight in weights]
     model = Talker().to(chosen.device)
     average = {key: value.clone() for key, value in model.state_dict().items()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=chosen.rate, betas=(0.9, 0.98), weight_decay=0.02)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=chosen.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     store = Store(chosen.runs, "talker")
     step = 0
     if (state := store.load(chosen.device)) is not None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import soxr
 
 from training import config, flite, timing
-from training.voice_texts import general_texts
+from training.voice_texts import domain_texts, general_texts
 
 FRAME_16K = flite.RATE_HZ * config.SAMPLES_PER_CODEC_FRAME // config.SAMPLE_RATE_HZ  # 1280
 _FADE_S = 0.005
@@ -170,7 +170,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=config.SEED)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    if options.texts is None:
+    if options.texts is None and options.part.removeprefix("test_").startswith("domain"):
+        sentences = domain_texts(options.seed)[: options.sentences]
+    elif options.texts is None:
         sentences = general_texts(options.sentences, options.seed)
     else:
         sentences = [line.strip() for line in options.texts.read_text().splitlines() if line.strip()]

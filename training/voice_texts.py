@@ -264,16 +264,15 @@ def general_texts(n: int, seed: int | None) -> list[str]:
     return list(found)[:n]
 
 
-def domain_texts(draws: int = 6000) -> list[str]:
-    """Replies of the domain, each once: every fixed one, and those that random slots give."""
-    rng = random.Random(config.SEED + 1)
+def domain_texts(seed: int | None = None, draws: int = 3000) -> list[str]:
+    """Replies of the domain, each once: every fixed one, then those that random slots give, talk and pictures mixed."""
+    rng = random.Random((config.SEED if seed is None else seed) + 1)
     found = dict.fromkeys([*FIXED, talk.SURE_ANSWER, talk.OOD_ANSWER, talk.UNCLEAR_ANSWER, talk.NO_PICTURE_ANSWER])
     for intent in talk.FIXED:
         found[talk.answer(intent, {})] = None
     for _ in range(draws):
         intent = rng.choice(list(talk.WITH_SLOTS))
         found[talk.answer(intent, talk.ask(intent, rng)[1])] = None
-    for _ in range(draws):
         found[_picture_reply(rng)] = None
     return list(found)
 
