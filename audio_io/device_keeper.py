@@ -18,6 +18,8 @@ SETTLE_S = 6.0
 to 1.8 s before the next, Bluetooth some more."""
 STALL_LIMIT_S = 1.0
 """A stream older than that is lost after so long without a callback."""
+LOOK_LIMIT_S = 1.0
+"""The end of a part waits for a look at the device list for so long; the look's thread does not keep the process."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.25, 5.0
 """Waits between attempts to open: doubled from the first to the longest."""
 

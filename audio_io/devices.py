@@ -14,7 +14,7 @@ from audio_io.events import DeviceKind
 from audio_io.library import load_portaudio
 from audio_io.pulse import PulseWatch, ServerDevices
 
-CHILD_TIMEOUT_S: Final = 15.0
+CHILD_TIMEOUT_S: Final = 10.0
 SERVER_TIMEOUT_S: Final = 2.0
 SERVER_PREFIX: Final = "pulse:"
 """Begins the id of a device of the sound server; the rest is the server's name for it."""

@@ -21,6 +21,8 @@ TAIL_S: Final = 0.4
 """Way and reverberation that the linear filter models; the reference is aligned to within some tens of ms before."""
 LEARN_S: Final = 3.0
 """Far-end sound after which the cascade takes over in mode "auto"."""
+WORSE: Final = 1.5
+"""A block whose power the linear filter raises beyond this is left as it was."""
 FAR_ACTIVE: Final = 1e-3
 """Root mean square above which a far-end block counts as sound (-60 dB)."""
 STREAM_DELAY_MS: Final = 40
@@ -136,6 +138,9 @@ class EchoCanceller:
             self._quiet_blocks = 0 if far_active else self._quiet_blocks + 1
             # Nothing audible is on its way from the loudspeaker: there is nothing to take out or to learn.
             cleaned = near if self._quiet_blocks > self._tail_blocks else self._kalman.process(near, far)
+            # While it learns anew (the room or the alignment changed) the filter may add instead of take away.
+            if float(np.dot(cleaned, cleaned)) > WORSE * float(np.dot(near, near)) + 1e-9:
+                cleaned = near
             if self._mode == "linear" or self._far_blocks >= self._learn_blocks:
                 linear = cleaned
         return linear if self._after is None else self._after.process(linear, far)

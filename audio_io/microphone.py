@@ -11,7 +11,7 @@ import numpy as np
 
 from audio_io.blocks import BLOCK_SAMPLES, INSIDE_RATE_HZ, Block, Samples
 from audio_io.clocks import SampleClock
-from audio_io.device_keeper import DeviceKeeper
+from audio_io.device_keeper import LOOK_LIMIT_S, DeviceKeeper
 from audio_io.events import PartFailed, SoundGap, SourceEvent
 from audio_io.host import OpenStream, SoundHost
 from audio_io.resample import Resampler
@@ -21,7 +21,7 @@ RING_S = 2.0
 TICK_S = 0.005
 """The worker looks into the ring this often: the callback must not wake it, because waking takes a lock."""
 LATENCY_S = 0.02
-STOP_LIMIT_S = 5.0
+STOP_LIMIT_S = 2.5
 
 
 class _Capture:
@@ -119,7 +119,7 @@ class Microphone:
             on_event(PartFailed("microphone", f"The microphone has stopped ({error!r}).", "Start the app again."))
             raise
         finally:
-            keeper.join(STOP_LIMIT_S)
+            keeper.join(LOOK_LIMIT_S)
 
 
 class _Converter:

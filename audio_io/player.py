@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_io.blocks import SPEECH_RATE_HZ, Samples
-from audio_io.device_keeper import DeviceKeeper
+from audio_io.device_keeper import LOOK_LIMIT_S, DeviceKeeper
 from audio_io.earcons import load_earcons
 from audio_io.events import PartFailed, PlaybackFinished, PlaybackStarted, PlayerEvent, SoundGap
 from audio_io.host import OpenStream, SoundHost
@@ -35,7 +35,7 @@ SLICE: Final = SPEECH_RATE_HZ * 20 // 1000
 BUSY_TICK_S, IDLE_TICK_S = 0.01, 0.05
 GIVE_UP_S: Final = 3.0
 """Without a device for so long, finished replies are reported with what was heard, so that nobody waits for them."""
-STOP_LIMIT_S: Final = 5.0
+STOP_LIMIT_S: Final = 2.5
 
 
 class Player:
@@ -183,7 +183,7 @@ class Player:
             self._emit(PartFailed("speaker", f"The speaker has stopped ({error!r}).", "Start the app again."))
             raise
         finally:
-            keeper.join(STOP_LIMIT_S)
+            keeper.join(LOOK_LIMIT_S)
             self._close()
 
     def _open(self, device: str | int | None, finished: Callable[[], None]) -> OpenStream:

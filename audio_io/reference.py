@@ -12,7 +12,7 @@ from audio_io.resample import Resampler
 from audio_io.ring import SampleRing, StampRing
 
 RING_S: Final = 2.0
-HISTORY_SAMPLES: Final = 2 * INSIDE_RATE_HZ
+HISTORY_SAMPLES: Final = INSIDE_RATE_HZ
 LEAD_S: Final = 0.04
 """The reference runs ahead of the sound by this: devices' time stamps are off by so much, and a canceller can model
 a longer way from speaker to microphone but not a negative one."""

@@ -110,6 +110,9 @@ class ReplyQueue:
         samples = np.asarray(samples, dtype=np.float32)
         if samples.ndim != 1:
             raise ValueError(f"expected mono samples [n] at {SPEECH_RATE_HZ} Hz, not an array of shape {samples.shape}")
+        if not np.isfinite(samples).all():
+            # One such sample would poison the echo canceller for good.
+            raise ValueError(f"the sound of reply {reply_id!r} holds values that are not numbers")
         if self.has_ended(reply_id):
             return
         waiting = sum(reply.queued - reply.heard for reply in self.replies)

@@ -37,8 +37,8 @@ PATIENCE = 1.75
 class SegmenterConfig:
     """All in seconds; `Counts` turns them into numbers of blocks, votes and chunks, and nothing else does."""
 
-    pre_roll_s: float = 0.3
-    """Sound before the detection that belongs to the utterance: first consonants are quiet."""
+    pre_roll_s: float = 0.4
+    """Sound before the detection that belongs to the utterance: first consonants are quiet (0.3 s lost up to 40 ms)."""
     quick_window_s: float = 0.2
     quick_voiced_s: float = 0.12
     """So much of the window must be voiced for webrtcvad ..."""

@@ -19,7 +19,7 @@ from audio_io.stretch import Stretch
 from audio_io.wav_file import write_wav
 
 TICK_S: Final = 0.02
-STOP_LIMIT_S: Final = 5.0
+STOP_LIMIT_S: Final = 2.5
 
 
 class WavPlayer:

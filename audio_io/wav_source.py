@@ -19,7 +19,7 @@ BEFORE_S: Final = 0.5
 """Silence before each file, for the pre-roll and the detectors."""
 AFTER_S: Final = 2.0
 """Silence after each file, in which the segmenter finds the end."""
-STOP_LIMIT_S: Final = 5.0
+STOP_LIMIT_S: Final = 2.5
 
 
 class WavSource:
@@ -43,6 +43,8 @@ class WavSource:
             name, samples = name or "samples", np.asarray(sound, dtype=np.float32)
             if samples.ndim != 1:
                 raise ValueError(f"expected mono samples [n] at {INSIDE_RATE_HZ} Hz, not shape {samples.shape}")
+            if not np.isfinite(samples).all():
+                raise ValueError("the samples to say hold values that are not numbers")
         before = np.zeros(round(BEFORE_S * INSIDE_RATE_HZ), np.float32)
         after = np.zeros(round(AFTER_S * INSIDE_RATE_HZ) + -len(samples) % BLOCK_SAMPLES, np.float32)
         with self._wake:

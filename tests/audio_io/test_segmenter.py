@@ -155,7 +155,7 @@ def test_push_to_talk_takes_all_sound_and_only_that() -> None:
     assert events[0].forced
     assert events[-1].reason == "forced"
     ((_, samples),) = utterances(events)
-    assert len(samples) == 2 * len(quiet) + round(0.3 * INSIDE_RATE_HZ)
+    assert len(samples) == 2 * len(quiet) + round(segmenter.config.pre_roll_s * INSIDE_RATE_HZ)
     assert segmenter.force_end() == []
 
 
