@@ -39,13 +39,14 @@ def main(
     make_detector: VoiceDetectorFactory | None = None,
     load: Callable[[argparse.Namespace], Flash] | None = None,
 ) -> int:
-    """Runs the engine until it is told to end; returns the exit code.
+    """Runs the engine until it is told to end, then ends the process; returns only when it could not begin.
 
     `make_detector` is what finds the user's turns when a client asks for `server_vad`; without it none can. `load`
     makes the model from the options (default: `model.load`); it runs on the model's thread.
     """
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     try:
         token = _token(options.token_file)
     except (OSError, ValueError) as error:
@@ -59,7 +60,11 @@ def main(
         model_name=options.checkpoint.name,
         make_detector=make_detector,
     )
-    return asyncio.run(_serve(options, token, make_model))
+    code = asyncio.run(_serve(options, token, make_model))
+    logging.shutdown()
+    sys.stdout.flush()
+    # Taking torch apart can take seconds, and a step that runs on would be waited for: quitting has three in all.
+    os._exit(code)
 
 
 def _say(message: str) -> None:
@@ -123,7 +128,7 @@ async def _serve(options: argparse.Namespace, token: str, make_model: partial[Mo
     server = RealtimeServer(Address(options.host, options.port), token, options.max_clients, make_model)
     try:
         url = await server.start()
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # taken, not allowed, or no port number at all
         _say(f"cannot listen on {options.host}:{options.port}: {error}")
         return EXIT_USAGE
     stop = asyncio.Event()

@@ -457,7 +457,10 @@ class LiveSession:
             self._n_positions = self.session.n_positions
 
     def _transcribe(self) -> None:
-        item_id, text = self.transcripts.run(self.session)
+        inputs = [part for part in self.turn.inputs if part.closed]
+        if not inputs and self.last_reply is not None:
+            inputs = self.last_reply.answered
+        item_id, text = self.transcripts.run(self.session, sum(part.sound_s for part in inputs))
         record = self.records.get(item_id)
         if record is not None:
             record.content = tuple(

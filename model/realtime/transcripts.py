@@ -17,6 +17,10 @@ from model.realtime.server_events import (
 QUIET_S = 0.05
 """Nothing must have come from the client for this long: a `response.create` on its way goes first."""
 
+MIN_TOKENS = 16
+TOKENS_PER_S = 16.0
+"""Nobody says more than about 8 tokens a second, of pairs of letters: a transcript that goes on is nonsense."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -46,8 +50,8 @@ class Transcripts:
     def forget(self, item_id: str) -> None:
         self._wanted = [wanted for wanted in self._wanted if wanted.item_id != item_id]
 
-    def run(self, session: SpeakingSession) -> tuple[str, str]:
-        """Asks the model for the words of the whole turn; returns (item id, words).
+    def run(self, session: SpeakingSession, turn_s: float) -> tuple[str, str]:
+        """Asks the model for the words of the whole turn, `turn_s` of sound; returns (item id, words).
 
         They belong to the newest item. Items committed before it in the same turn, and not asked for in time, fail with
         `superseded`: their words are in the newest item's.
@@ -57,7 +61,7 @@ class Transcripts:
         for wanted in older:
             self._fail(wanted, "superseded", f"The words of this item are in those of {newest.item_id}.")
         try:
-            text = session.transcribe_user()
+            text = session.transcribe_user(max_tokens=MIN_TOKENS + round(turn_s * TOKENS_PER_S))
         except ValueError as error:  # nothing was said, or it has been evicted
             self._fail(newest, "not_available", str(error))
             return newest.item_id, ""

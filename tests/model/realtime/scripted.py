@@ -159,7 +159,7 @@ class ScriptedSession:
             self._reply = None
         return text
 
-    def transcribe_user(self) -> str:
+    def transcribe_user(self, *, max_tokens: int = 256) -> str:
         self._call("transcribe")
         self.transcribed += 1
         return f"words {self.transcribed}"
