@@ -26,8 +26,10 @@ from model.realtime.events import (
 SPEECH_RATE_HZ = 24_000
 KEPT_FOR_REPEAT = SPEECH_RATE_HZ * 120
 """Samples of the last reply that `Repeat` can play."""
-TOKENS_PER_S = 30
-"""Upper bound on the text tokens of a second of speech; the limit in seconds is held by the conversation itself."""
+TOKENS_PER_S = 13
+"""Text tokens of a second of speech at the most: time-aligned text has one for each codec frame (12.5 Hz), other text
+about 4. It bounds what an engine writes that does not stop by itself; the conversation holds the seconds exactly."""
+SPARE_TOKENS = 16
 MAX_TOKENS = 4096
 
 
@@ -132,7 +134,7 @@ class Performer:
             case fx.CreateReply(reply, limit_s):
                 self._latency.reply_asked(reply, self._asked_with, self._clock())
                 self.translator.asked(reply)
-                max_tokens = min(MAX_TOKENS, max(16, int(limit_s * TOKENS_PER_S)))
+                max_tokens = min(MAX_TOKENS, int(limit_s * TOKENS_PER_S) + SPARE_TOKENS)
                 send(response_create(reply, self.settings.speech, max_tokens))
             case fx.CancelReply(_, response_id):
                 send(ResponseCancel(response_id))

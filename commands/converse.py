@@ -42,6 +42,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add("--quantize", choices=("none", "int8", "int4"), default="none", help="quantise the weights while loading")
     add("--engine", default="", metavar="URL", help="a running engine (ws://HOST:PORT/v1/realtime)")
     add("--token", default="", help="its token (default: the environment's SIGHTLINE_TOKEN)")
+    add("--limit", type=float, default=30.0, metavar="S", help="longest reply, in seconds of speech (30)")
     add("--timeout", type=float, default=600.0, metavar="S", help="longest wait for the engine or a reply (600)")
 
 
@@ -106,6 +107,8 @@ def headless_choice(options: argparse.Namespace) -> Any:
         )
     if not options.timeout > 0:
         raise CommandError(EXIT_USAGE, f"--timeout must be above 0, not {options.timeout}.")
+    if not 2 <= options.limit <= 600:
+        raise CommandError(EXIT_USAGE, f"--limit must be from 2 to 600, not {options.limit}.")
     return Choice(
         checkpoint=str(Path(options.checkpoint).resolve()) if options.checkpoint else "",
         engine_url=options.engine,
@@ -116,6 +119,7 @@ def headless_choice(options: argparse.Namespace) -> Any:
         instructions=getattr(options, "instructions", ""),
         voice=getattr(options, "voice", ""),
         timeout_s=options.timeout,
+        reply_limit_s=options.limit,
     )
 
 

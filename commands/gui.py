@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
             raise CommandError(2, f"{error}") from error
     window = _Window(store)
     try:
-        return run(
+        status = run(
             WindowParts(
                 settings=lambda: store.settings,
                 compose=window.compose,
@@ -49,6 +50,10 @@ def main(argv: Sequence[str]) -> int:
         )
     except NoDisplay as error:
         raise CommandError(EXIT_FAILED, str(error)) from error
+    # Everything of ours has ended. Taking Qt and the sound libraries apart takes up to seconds more, and can hang.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class _Window:

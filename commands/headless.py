@@ -53,6 +53,7 @@ class Choice:
     instructions: str = ""
     voice: str = ""
     timeout_s: float = 600.0
+    reply_limit_s: float = 30.0
 
 
 class Headless:
@@ -113,7 +114,7 @@ class Headless:
                 "camera_on": bool(choice.watch),
                 "instructions": choice.instructions,
                 "voice": choice.voice,
-                "reply_limit_s": 120.0,
+                "reply_limit_s": choice.reply_limit_s,
             }
         )
         return store
