@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ class Heard:
 def stretch(pcm: Pcm, speed: float) -> Pcm:
     """Speed and pitch together, by linear interpolation."""
     n_out = int(len(pcm) / speed)
-    return np.interp(np.arange(n_out) * speed, np.arange(len(pcm)), pcm).astype(np.float32)
+    return np.asarray(np.interp(np.arange(n_out) * speed, np.arange(len(pcm)), pcm), np.float32)
 
 
 def coloured_noise(n: int, rng: np.random.Generator) -> Pcm:
@@ -90,18 +90,19 @@ def no_speech(rng: np.random.Generator) -> Pcm:
     n = int(RATE_HZ * rng.uniform(1.0, 3.0))
     time_s = np.arange(n) / RATE_HZ
     kind = rng.integers(4)
+    sound: npt.NDArray[np.floating] = np.zeros(n)
     if kind == 0:
         sound = coloured_noise(n, rng)
     elif kind == 1:
         base_hz = rng.uniform(50, 300)
-        sound = sum(np.sin(2 * np.pi * base_hz * k * time_s + rng.uniform(0, 6)) / k for k in range(1, 6))
+        for k in range(1, 6):
+            sound = sound + np.sin(2 * np.pi * base_hz * k * time_s + rng.uniform(0, 6)) / k
     elif kind == 2:
         sound = coloured_noise(n, rng) * 0.05
         for _ in range(int(rng.integers(2, 10))):
             at = int(rng.integers(0, n - 400))
             sound[at : at + 400] += rng.standard_normal(400) * np.exp(-np.arange(400) / 60)
     else:
-        sound = np.zeros(n)
         for _ in range(int(rng.integers(2, 8))):
             at, length = int(rng.integers(0, n - 3200)), 3200
             tone = np.sin(2 * np.pi * rng.uniform(200, 2000) * np.arange(length) / RATE_HZ)
@@ -187,7 +188,7 @@ def encode(tower: Any, batch: SoundBatch) -> torch.Tensor:
     for layer in tower.layers:
         x = x + _attention(layer.self_attn, layer.self_attn_layer_norm(x), mask)
         x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
-    x = tower.proj2(tower.act(tower.proj1(tower.ln_post(x))))
+    x = cast(torch.Tensor, tower.proj2(tower.act(tower.proj1(tower.ln_post(x)))))
     return x.reshape(n_sounds, n_windows * width, -1)[:, : n_chunks * TOKENS_PER_CHUNK]
 
 

@@ -73,7 +73,7 @@ def say_flite(voice: str, text: str) -> tuple[Pcm, list[int], list[float]]:
     spoken = flite.synthesise(voice, words)
     pcm = spoken.pcm
     if voice == "kal":  # an 8 kHz voice
-        pcm = soxr.resample(pcm, 8_000, RATE_HZ)
+        pcm = np.asarray(soxr.resample(pcm, 8_000, RATE_HZ), np.float32)
     phones = [PHONE_ID.get(segment.phone, 1) for segment in spoken.segments]
     return pcm, phones, [round(segment.end_s, 4) for segment in spoken.segments]
 

@@ -49,12 +49,13 @@ def question(rng: random.Random, kind: str | None = None, intent: str | None = N
     if intent is None and kind == PICTURE and rng.random() < _FOLLOW_UP_SHARE:
         intent = rng.choice(list(pictures.FOLLOW_UPS))
     if intent in pictures.FOLLOW_UPS:
-        text, slots = pictures.follow_up(intent, rng), {}
-    elif kind == PICTURE:
+        return Question(talk.frame(pictures.follow_up(intent, rng), rng), kind, intent)
+    if kind == PICTURE:
         intent = intent or rng.choice(pictures.INTENTS)
         text, slots = pictures.ask(intent, rng)
     elif intent in ("repeat", "sure"):
-        text, slots = rng.choice(talk.REPEAT if intent == "repeat" else talk.SURE), {}
+        again = rng.choice(talk.REPEAT if intent == "repeat" else talk.SURE)
+        return Question(talk.frame(again, rng), kind, intent)
     else:
         if intent is None:
             names = [*talk.FIXED, *talk.WITH_SLOTS, "repeat", "sure"]

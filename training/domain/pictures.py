@@ -6,7 +6,8 @@ from training.domain import words
 from training.domain.talk import Slots
 
 PHRASINGS: dict[str, str] = {
-    "describe": "what do you see|what is this|what can you see|describe the picture|describe this|what is in the picture|"
+    "describe": "what do you see|what is this|what can you see|describe the picture|describe this|"
+    "what is in the picture|"
     "what is in front of me|what is there|tell me what you see|what is it|what's this|what's that|what is that|"
     "what am I holding|can you describe the picture|what is around me|describe what you see|look at this|"
     "what are you looking at|what does the camera see|what is on the table|what am I looking at|what do I have here|"
@@ -34,7 +35,8 @@ PHRASINGS: dict[str, str] = {
     "can you find the {object}|on which side is the {object}|find the {object}|locate the {object}|"
     "tell me where the {object} is|in which direction is the {object}|which side is the {object} on|"
     "is the {object} on the left or on the right|where's the {object}|where is my {object}|"
-    "show me where the {object} is|I can't find the {object}|I need the {object}, where is it|and where is the {object}|"
+    "show me where the {object} is|I can't find the {object}|I need the {object}, where is it|"
+    "and where is the {object}|"
     "where did I put the {object}|do you know where the {object} is|where exactly is the {object}",
     "where_colour": "where is the {colour} one|where is the {colour} thing|and where is the {colour} one|"
     "where do you see the {colour} one|find the {colour} one|on which side is the {colour} one|"
@@ -70,7 +72,8 @@ PHRASINGS: dict[str, str] = {
     "which object is {colour}|what is the {colour} object|which one is {colour}|what's the {colour} thing|"
     "what shape is the {colour} one|and what is the {colour} one|tell me what the {colour} thing is|"
     "what shape is the {colour} thing|what kind of thing is the {colour} one",
-    "biggest": "what is the biggest thing|which one is the biggest|which thing is the biggest|what is the largest thing|"
+    "biggest": "what is the biggest thing|which one is the biggest|which thing is the biggest|"
+    "what is the largest thing|"
     "what is the biggest|which object is biggest|which is the largest one|which thing is the largest|"
     "what is the largest object|tell me the biggest thing|which one is biggest|the biggest one, what is it|"
     "which object is the largest",

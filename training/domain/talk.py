@@ -15,7 +15,8 @@ FIXED: dict[str, tuple[str, str]] = {
     # intent: (phrasings, answer)
     "greet": (
         "hello|hi|hey|hello there|hi there|hey there|hello Sightline|hi Sightline|hey Sightline|hello assistant|"
-        "hello, how are things|hi, are you there|hello, is somebody there|hello again|hey you|greetings|good to meet you|"
+        "hello, how are things|hi, are you there|hello, is somebody there|hello again|hey you|greetings|"
+        "good to meet you|"
         "nice to meet you|hi, good to see you",
         "Hello. How can I help?",
     ),
@@ -189,7 +190,8 @@ WITH_SLOTS: dict[str, str] = {
     "what day follows {day}|tell me the day after {day}|today is {day}, what is tomorrow|"
     "what day is it tomorrow if today is {day}|after {day} comes which day",
     "opposite": "what is the opposite of {word}|what's the opposite of {word}|the opposite of {word}|"
-    "tell me the opposite of {word}|opposite of {word}|what is the contrary of {word}|do you know the opposite of {word}|"
+    "tell me the opposite of {word}|opposite of {word}|what is the contrary of {word}|"
+    "do you know the opposite of {word}|"
     "what means the opposite of {word}|which word is the opposite of {word}|not {word} but what|"
     "can you say the opposite of {word}",
     "thing_colour": "what colour is {art}{thing}|which colour is {art}{thing}|what colour does {art}{thing} have|"
@@ -197,7 +199,8 @@ WITH_SLOTS: dict[str, str] = {
     "the colour of {art}{thing}|what colour is usual for {art}{thing}|say the colour of {art}{thing}|"
     "which colour does {art}{thing} usually have",
     "animal_sound": "what sound does a {animal} make|how does a {animal} sound|what does a {animal} say|"
-    "what noise does a {animal} make|which sound does a {animal} make|how does a {animal} go|make a sound like a {animal}|"
+    "what noise does a {animal} make|which sound does a {animal} make|how does a {animal} go|"
+    "make a sound like a {animal}|"
     "speak like a {animal}|what does the {animal} say|the sound of a {animal}|can you sound like a {animal}|"
     "tell me the sound of a {animal}",
     "legs": "how many legs does a {animal} have|how many legs has a {animal}|how many legs are on a {animal}|"

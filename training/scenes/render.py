@@ -146,7 +146,7 @@ def _texture(height: int, width: int, rng: np.random.Generator, strength: float)
 
 def _background(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     base = np.array(_BACKGROUNDS[rng.integers(len(_BACKGROUNDS))], np.float32) + rng.normal(0, 10, 3).astype(np.float32)
-    picture = np.broadcast_to(base, (height, width, 3)).astype(np.float32)
+    picture: Any = np.broadcast_to(base, (height, width, 3)).astype(np.float32)
     kind = rng.integers(5)
     if kind == 1:
         slope = np.linspace(-1, 1, width if rng.random() < 0.5 else height, dtype=np.float32)
@@ -164,7 +164,8 @@ def _background(height: int, width: int, rng: np.random.Generator) -> npt.NDArra
         picture = picture.copy()
         picture[horizon:] += np.float32(rng.uniform(-40, 40))
         picture = picture + _texture(height, width, rng, float(rng.uniform(3, 20)))
-    return np.clip(picture, 60, 225)
+    bounded: npt.NDArray[np.float32] = np.clip(picture, 60, 225)
+    return bounded
 
 
 @cache
@@ -188,14 +189,15 @@ def _word_mask(word: str, rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
         image = Image.new("L", (80 * len(word) + 80, 140))
         ImageDraw.Draw(image).text((30, 20), word, font=fonts[pick], fill=255)
-        ink = np.asarray(image, np.float32) / 255
+        ink: Any = np.asarray(image, np.float32) / 255
     else:
         canvas = np.zeros((140, 80 * len(word) + 80), np.uint8)
         face = _STROKES[pick - len(fonts)]
         cv2.putText(canvas, word, (30, 100), face, 2.2, 255, int(rng.integers(4, 9)), cv2.LINE_AA)
         ink = canvas.astype(np.float32) / 255
     rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut: npt.NDArray[np.float32] = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cut
 
 
 def _draw_word(
@@ -203,7 +205,7 @@ def _draw_word(
 ) -> tuple[float, float, float, float]:
     """Prints the scene's word on a sign or straight on the background; returns its box as fractions."""
     height, width = picture.shape[:2]
-    ink = _word_mask(scene.word, rng)
+    ink: Any = _word_mask(scene.word, rng)
     target_width = min(width * 0.92, width * (0.2 + 0.14 * len(scene.word)) * rng.uniform(0.8, 1.1))
     target_height = min(height * 0.42, target_width * ink.shape[0] / ink.shape[1] * rng.uniform(0.9, 1.2))
     target_width = min(target_width, target_height * ink.shape[1] / ink.shape[0] * 1.15)
