@@ -296,6 +296,10 @@ def code2wav_config() -> dict[str, Any]:
     }
 
 
+# Pictures are scaled between these areas, which gives at most 48 positions (a 4:3 picture exactly 48).
+PICTURE_MIN_PIXELS, PICTURE_MAX_PIXELS = 36 * 32 * 32, 48 * 32 * 32
+
+
 def omni_config() -> dict[str, Any]:
     """The complete published `config.json`."""
     return {

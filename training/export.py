@@ -114,6 +114,11 @@ def side_files() -> dict[str, dict[str, Any]]:
     tokenizer = dict(files["tokenizer_config.json"])
     # Qwen2Tokenizer would put its own way of cutting words in place of ours.
     tokenizer["tokenizer_class"] = "PreTrainedTokenizerFast"
+    preprocessor = {
+        **files["preprocessor_config.json"],
+        "min_pixels": config.PICTURE_MIN_PIXELS,
+        "max_pixels": config.PICTURE_MAX_PIXELS,
+    }
     generation = {
         **files["generation_config.json"],
         "eos_token_id": [text.IM_END],
@@ -126,6 +131,7 @@ def side_files() -> dict[str, dict[str, Any]]:
     return {
         **files,
         "tokenizer_config.json": tokenizer,
+        "preprocessor_config.json": preprocessor,
         "generation_config.json": generation,
         "config.json": config.omni_config(),
     }

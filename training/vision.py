@@ -17,14 +17,12 @@ import torch
 import torch.nn.functional as F
 
 PATCH, MERGE = 16, 2
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
+MEAN = STD = 0.5  # of the pixels in 0..1, as in the published preprocessor_config.json
 
 
 def patches(pictures: list[npt.NDArray[np.uint8]]) -> torch.Tensor:
     """Pictures [H, W, 3] of one size -> normalised patches in merge order: float32 [B, patches, 3 * 16 * 16]."""
-    pixels = torch.from_numpy(np.stack(pictures)).float() / 255
-    pixels = (pixels - torch.tensor(MEAN)) / torch.tensor(STD)
+    pixels = (torch.from_numpy(np.stack(pictures)).float() / 255 - MEAN) / STD
     count, height, width, _ = pixels.shape
     rows, columns = height // (PATCH * MERGE), width // (PATCH * MERGE)
     blocks = pixels.view(count, rows, MERGE, PATCH, columns, MERGE, PATCH, 3)
@@ -111,6 +109,6 @@ def _cosine_patches(n_outputs: int) -> torch.Tensor:
     rows = []
     for mix, count in axes:
         for i, j in order[:count]:
-            wave = waves[i][:, None] * waves[j][None] * (0.06 + 0.12 * math.hypot(i, j))
+            wave = waves[i][:, None] * waves[j][None] * (0.11 + 0.22 * math.hypot(i, j))
             rows.append(torch.tensor(mix)[:, None, None, None] * wave[None, None].expand(1, 2, PATCH, PATCH) / 2)
     return torch.stack(rows)

@@ -15,7 +15,6 @@ from training.domain import words
 LIGHT, DARK = "light", "dark"
 # Pictures as cameras give them, already at the size the processor makes of them (multiples of 32): height, width.
 PICTURE_SIZES = ((192, 256), (192, 256), (192, 256), (192, 192), (160, 288))
-MIN_PIXELS, MAX_PIXELS = 32 * 32 * 36, 32 * 32 * 48
 _LOW_BORDER, _HIGH_BORDER = (0.34, 0.40), (0.60, 0.66)
 MOVES = ("left", "right", "closer", "away", "light on", "light off", "appears", "nothing")
 
