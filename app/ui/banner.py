@@ -83,5 +83,5 @@ class RemoteBanner(QFrame):
         self._icon.setPixmap(pixmap("remote", theme.on_remote, round(size_pt * 2), self.devicePixelRatioF()))
 
     def show_engine(self, engine: EngineInfo) -> None:
-        self._words.setText(f"Remote engine: your voice and pictures are sent to {engine.url}")
+        self._words.setText(f"Remote engine: your voice and pictures are sent to {engine.url}" if engine.remote else "")
         self.setVisible(engine.remote)

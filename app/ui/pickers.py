@@ -78,6 +78,8 @@ class DevicePicker(QComboBox):
             self._fill()
 
     def show_current(self, name: str) -> None:
+        # PortAudio calls the system's default "default" too, beside its entry of that name in the list.
+        name = "" if name == "default" else name
         if name != self._current:
             self._current = name
             self._fill()
