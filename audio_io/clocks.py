@@ -11,9 +11,10 @@ SETTLE_COUNT = 50
 """Stamps averaged evenly at first (the first ones of a sound server are off by up to half a second)."""
 FOLLOW = 1 / 500
 """Weight of a stamp afterwards: follows 100 ppm of drift with well under 1 ms of lag at 100 stamps a second."""
-JUMP_S = 0.15
-"""A stamp this far off the estimate begins a new estimate if the next ones agree with it."""
-JUMP_COUNT = 10
+JUMP_S = 0.03
+"""Stamps this far off the estimate begin a new one if so many in a row are off to the same side: the device has
+skipped or repeated sound. Single stamps jitter by less or come back at once."""
+JUMP_COUNT = 15
 
 
 class SampleClock:
@@ -33,9 +34,11 @@ class SampleClock:
         """Takes pairs [n, 2] of sample position and time in seconds."""
         for position, at_s in stamps:
             origin_s = float(at_s) - float(position) / self.rate_hz
-            if self._count and abs(origin_s - self._origin_s) > JUMP_S:
-                self._strays += 1
-                if self._strays < JUMP_COUNT:
+            off_s = origin_s - self._origin_s if self._count else 0.0
+            if abs(off_s) > JUMP_S:
+                side = 1 if off_s > 0 else -1
+                self._strays = self._strays + side if self._strays * side > 0 else side
+                if abs(self._strays) < JUMP_COUNT:
                     continue
                 self._count = 0
             self._strays = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from audio_io.devices import SoundDevice, fresh_portaudio_devices
+from audio_io.devices import FreshDevices, SoundDevice
 from audio_io.errors import PortAudioMissingError, SoundError
 from audio_io.events import DeviceBack, DeviceEvent, DeviceKind, DeviceLost, DeviceMissing, DeviceOpened
 from audio_io.host import OpenStream, SoundHost
@@ -19,7 +19,7 @@ to 1.8 s before the next, Bluetooth some more."""
 STALL_LIMIT_S = 1.0
 """A stream older than that is lost after so long without a callback."""
 LOOK_LIMIT_S = 1.0
-"""The end of a part waits for a look at the device list for so long; the look's thread does not keep the process."""
+"""The end of a part waits for so long until a look at the device list has been broken off."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.25, 5.0
 """Waits between attempts to open: doubled from the first to the longest."""
 
@@ -57,6 +57,7 @@ class DeviceKeeper:
         self._final = False
         self._absent = False  # the sound server says that there is no such device
         self._look: threading.Thread | None = None
+        self._fresh: FreshDevices | None = None
 
     def tick(self, now_s: float, progress: int, may_close: bool) -> None:
         """`progress`: callbacks so far; `may_close`: a gap of a second would not be noticed now."""
@@ -98,9 +99,10 @@ class DeviceKeeper:
             self.stream = None
 
     def join(self, timeout_s: float) -> None:
-        """Closes, and waits for the look at the device list if one is under way."""
+        """Closes, and ends the look at the device list if one is under way."""
         self.close()
-        if self._look is not None:
+        if self._look is not None and self._fresh is not None:
+            self._fresh.cancel()
             self._look.join(timeout_s)
 
     def _try_open(self, now_s: float, progress: int) -> None:
@@ -153,12 +155,15 @@ class DeviceKeeper:
         """Asks for a restart of PortAudio if the devices have changed since it started; does not block."""
         if self._look is not None and self._look.is_alive():
             return
-        self._look = threading.Thread(target=self._look_once, name=f"{self._kind}-device-list", daemon=True)
+        self._fresh = fresh = FreshDevices()
+        self._look = threading.Thread(
+            target=self._look_once, args=(fresh,), name=f"{self._kind}-device-list", daemon=True
+        )
         self._look.start()
 
-    def _look_once(self) -> None:
+    def _look_once(self, fresh: FreshDevices) -> None:
         try:
-            if _names(fresh_portaudio_devices()) != _names(self._host.portaudio_devices()):
+            if _names(fresh.read("portaudio")) != _names(self._host.portaudio_devices()):
                 self._host.want_restart()
         except SoundError:
             return  # the next failed attempt looks again; the absence itself has been reported

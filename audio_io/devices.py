@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from audio_io.errors import SoundError
 from audio_io.events import DeviceKind
@@ -95,37 +97,53 @@ def read_devices() -> tuple[list[SoundDevice], list[SoundDevice]]:
     return portaudio, merge(portaudio, server)
 
 
-def fresh_portaudio_devices() -> list[SoundDevice]:
-    """PortAudio's list as it is now, read by a child process, because it is frozen in this one. Raises SoundError."""
-    return _from_child("portaudio")
-
-
 def list_devices() -> list[SoundDevice]:
     """The devices there are now, for people to choose from.
 
     Read by a child process, because PortAudio's list is frozen in this one. Takes about half a second: call it away
     from the Qt thread. Raises SoundError (no PortAudio, or the child failed).
     """
-    return _from_child("devices")
+    return FreshDevices().read("devices")
 
 
-def _from_child(which: str) -> list[SoundDevice]:
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "audio_io.devices"],
-            capture_output=True,
-            text=True,
-            timeout=CHILD_TIMEOUT_S,
-            check=False,
-            creationflags=flags,
-        )
-        answer = json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
-        raise SoundError(f"The list of sound devices cannot be read ({error}).", "Try again.") from error
-    if "error" in answer:
-        raise SoundError(answer["error"], answer["remedy"])
-    return [SoundDevice(**device) for device in answer[which]]
+class FreshDevices:
+    """One look at the devices as they are now, by a child process. `cancel` may be called from another thread."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._cancelled = False
+
+    def read(self, which: Literal["devices", "portaudio"]) -> list[SoundDevice]:
+        """The merged list, or PortAudio's own. Raises SoundError, also when it was cancelled."""
+        try:
+            with self._guard:
+                if self._cancelled:
+                    raise SoundError("The look at the sound devices was cancelled.", "")
+                child = self._child = subprocess.Popen(
+                    [sys.executable, "-m", "audio_io.devices"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                    cwd=Path(__file__).resolve().parents[1],
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+            with child:
+                try:
+                    answer = json.loads(child.communicate(timeout=CHILD_TIMEOUT_S)[0])
+                finally:
+                    child.kill()
+        except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+            raise SoundError(f"The list of sound devices cannot be read ({error}).", "Try again.") from error
+        if "error" in answer:
+            raise SoundError(answer["error"], answer["remedy"])
+        return [SoundDevice(**device) for device in answer[which]]
+
+    def cancel(self) -> None:
+        with self._guard:
+            self._cancelled = True
+            if self._child is not None and self._child.poll() is None:
+                self._child.kill()
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ PortAudio reads the list of devices once, when it starts (python-sounddevice #12
 no stream is open. So a part that misses its device asks for a restart (`want_restart`); every other part closes its
 stream at a moment that suits it (`restart_wanted`), the last one out restarts, and all open again.
 Whether a restart is worth it is found out first by a short-lived child process, whose PortAudio reads the list afresh
-(`devices.fresh_portaudio_devices`), so that sound that works is never interrupted in vain.
+(`devices.FreshDevices`), so that sound that works is never interrupted in vain.
 """
 
 from __future__ import annotations

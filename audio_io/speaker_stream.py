@@ -29,7 +29,7 @@ class SpeakerStream:
         """Position in `speech` and the time at which that sample leaves the speaker."""
         self.callbacks = 0
         self.dry_count = 0
-        """Times the speech ring ran empty while `expecting`."""
+        """Times the speech ring ran empty while `expecting`, or the device reports that it ran dry in a reply."""
         self.dry_samples = 0
         self.is_dry = False
         self.expecting = False
@@ -58,6 +58,9 @@ class SpeakerStream:
         leaves_at_s = time.monotonic() + ahead_s
         n = min(n_samples, MOST_SAMPLES)
         mix = self._mix[:n]
+        if status.output_underflow and not self._silent:
+            self.dry_count += 1
+            self.dry_samples += n  # the device does not say how long it was; about one callback
         self.stamps.write(self.speech.read_count, leaves_at_s)
         flushes = self._flush_count
         if flushes != self._flushes_done:
