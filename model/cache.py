@@ -106,6 +106,19 @@ class KVCache:
                 buffer[:, :count] = buffer.index_select(1, rows)
         self.length = count
 
+    def shift(self, start: int, delta: float, inv_freq: Tensor) -> None:
+        """Moves the positions of all rows from `start` on by `delta`, on every axis, by turning their keys further.
+
+        RoPE turns a key by position x frequency, so turning it again by delta x frequency is the key of the moved
+        position. `inv_freq` [D/2]. The angles are computed in float64: delta may be large.
+        """
+        angles = inv_freq.double() * delta
+        cos, sin = angles.cos().float(), angles.sin().float()
+        for keys in self.keys:
+            rows = keys[:, start : self.length].float()
+            first, second = rows.chunk(2, dim=-1)
+            keys[:, start : self.length] = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
     @contextmanager
     def fork(self, at: int) -> Iterator[None]:
         """Continues from position `at` beside the conversation, then forgets what was added. Copies nothing.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from model.flash import Flash
 
 PREFILL_ROWS = 512  # rows per forward: bounds the memory of masks and activations
+GAP_SHARE = 0.25  # of the positions that the model was trained on
 EVICT_TO = 0.8  # an eviction frees this much at once, so that its cost is spread over many turns
 
 
@@ -45,6 +46,8 @@ class Piece:
     turn: int
     n_thinker: int
     n_talker: int
+    thinker_position: float  # of its first row
+    talker_position: float
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,13 @@ class Context:
             talker_rows = self._talker_rows(group, x, out.accepted)
             talker_rope = flash.talker_rope.multimodal(torch.cat(talker_positions, dim=1))
             flash.talker(talker_rows, talker_rope, self.talker_cache)
-        self.thinker_position, self.talker_position = position, talker_position
         for part in group:
             n_talker = len(part) if part.in_talker and has_talker else 0
             turn = part.turn if isinstance(part, TextRows) and part.turn >= 0 else self.turn
             self.note(part.item, part.kind, len(part), n_talker, turn)
+            advance = len(part) + part.jump if isinstance(part, TextRows) else part.advance
+            self.thinker_position += advance
+            self.talker_position += advance if part.in_talker else 0.0
         last: Tensor = out.hidden[-1:]
         return last
 
@@ -192,13 +197,15 @@ class Context:
         joined: Tensor = torch.cat(rows)
         return joined
 
-    def step(self, token: Tensor) -> Tensor:
-        """Reads one generated token [1] -> hidden [1, H]. The caller notes it in the ledger."""
+    def step(self, token: Tensor, item: int) -> Tensor:
+        """Reads one generated token [1] of the reply `item` -> hidden [1, H]."""
         flash = self.flash
+        self.note(item, Kind.REPLY, 1, 0, self.turn)
         rope = flash.thinker_rope.text(self.thinker_position, 1)
         out = flash.thinker(flash.thinker.embed(token), rope, self.thinker_cache, capture=False)
         self.thinker_position += 1.0
-        return out.hidden
+        hidden: Tensor = out.hidden
+        return hidden
 
     def note(self, item: int, kind: Kind, n_thinker: int, n_talker: int, turn: int) -> None:
         """Enters rows in the ledger; joins them to the last piece if they belong to it and no mark lies between."""
@@ -209,7 +216,9 @@ class Context:
             last.n_thinker += n_thinker
             last.n_talker += n_talker
         else:
-            self.pieces.append(Piece(item, kind, turn, n_thinker, n_talker))
+            self.pieces.append(
+                Piece(item, kind, turn, n_thinker, n_talker, self.thinker_position, self.talker_position)
+            )
 
     # ---- going back ----------------------------------------------------------------------------------------------
 
@@ -241,8 +250,8 @@ class Context:
     def readmit(self, item: int, kind: Kind, count: int) -> None:
         """Takes back the first `count` text rows behind the present that restore() has just left."""
         self.thinker_cache.advance(count)
-        self.thinker_position += count
         self.note(item, kind, count, 0, self.turn)
+        self.thinker_position += count
 
     def trim_talker(self) -> None:
         """Drops the Talker's rows that are not in the ledger: those of a reply."""
@@ -276,6 +285,34 @@ class Context:
                 f"of {self.max_positions}; call reply() or clear(), or open the session with a larger max_positions"
             )
         self.drop(dropped)
+        self._close_gap()
+
+    def _close_gap(self) -> None:
+        """Moves the conversation's positions back behind the instructions when evictions have left a wide gap.
+
+        Positions would otherwise grow without bound, beyond what the model was trained on. Keys are turned in place;
+        the distances between what is kept stay as they are, the instructions come nearer.
+        """
+        n_fixed = next((n for n, piece in enumerate(self.pieces) if piece.kind is not Kind.INSTRUCTIONS), None)
+        if n_fixed is None:
+            return
+        first = self.pieces[n_fixed]
+        fixed_rows = self.rows_before(n_fixed)
+        thinker_gap = first.thinker_position - fixed_rows
+        talker_gap = first.talker_position
+        limit = self.flash.config.thinker.text.max_position_embeddings * GAP_SHARE
+        if max(thinker_gap, talker_gap) < limit:
+            return
+        self.thinker_cache.shift(fixed_rows, -thinker_gap, self.flash.thinker_rope.inv_freq)
+        self.talker_cache.shift(0, -talker_gap, self.flash.talker_rope.inv_freq)
+        for piece in self.pieces[n_fixed:]:
+            piece.thinker_position -= thinker_gap
+            piece.talker_position -= talker_gap
+        for mark in self.marks:
+            mark.thinker_position = max(mark.thinker_position - thinker_gap, float(fixed_rows))
+            mark.talker_position = max(mark.talker_position - talker_gap, 0.0)
+        self.thinker_position -= thinker_gap
+        self.talker_position -= talker_gap
 
     def _empty_frames(self, dropped: set[int]) -> set[int]:
         """Headers and ends of earlier turns that have nothing left between them."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from model.audio_encoder import AudioEncoder
@@ -30,6 +29,7 @@ from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
 from model.talker import Talker
 from model.tensors import expected_tensors
 from model.thinker import Thinker
+from model.tokenizer import ChatTokens, Tokenizer
 from model.vision_encoder import VisionEncoder
 
 if TYPE_CHECKING:
@@ -40,16 +40,6 @@ CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
 POSITIONS_LIMIT = 32768
 POSITIONS_LEAST = 2048
 SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)
-
-
-@dataclass(frozen=True)
-class ChatTokens:
-    """Token ids of the chat format."""
-
-    system_header: tuple[int, ...]
-    user_header: tuple[int, ...]
-    assistant_header: tuple[int, ...]
-    turn_end: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -96,14 +86,7 @@ class Flash:
         config = self.config
         self.thinker_rope = self.thinker.new_rope(self.device)
         self.talker_rope = Rope(config.talker.text if config.talker else config.thinker.text, self.device)
-        newline = self._single("\n")
-        start, end = config.im_start_token_id, config.im_end_token_id
-        self.chat = ChatTokens(
-            system_header=(start, config.system_token_id, newline),
-            user_header=(start, config.user_token_id, newline),
-            assistant_header=(start, config.assistant_token_id, newline),
-            turn_end=(end, newline),
-        )
+        self.chat = ChatTokens.of(self.tokenizer, config)
         thinker = config.thinker
         self.audio_ends = (
             thinker.audio_start_token_id,
@@ -113,21 +96,12 @@ class Flash:
             thinker.vision_start_token_id,
             self._id(thinker.vision_end_token_id, "<|vision_end|>"),
         )
-        self.hold_id: int | None = self.tokenizer.token_to_id(HOLD_TOKEN)
+        self.is_time_aligned = self.tokenizer.has(HOLD_TOKEN)
         self.suppressed = self._suppressed()
         self.spoken: SpokenConstants | None = SpokenConstants.of(self) if self.talker is not None else None
 
-    def _single(self, text: str) -> int:
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        if len(ids) != 1:
-            raise CheckpointError(f"the tokenizer makes {len(ids)} tokens of {text!r}, the chat format needs one")
-        return int(ids[0])
-
     def _id(self, configured: int | None, token: str) -> int:
-        found = configured if configured is not None else self.tokenizer.token_to_id(token)
-        if found is None:
-            raise CheckpointError(f"neither config.json nor tokenizer.json has an id for {token!r}")
-        return int(found)
+        return configured if configured is not None else self.tokenizer.id_of(token)
 
     def _suppressed(self) -> Tensor | None:
         if self.config.talker is None:
@@ -228,35 +202,11 @@ class Flash:
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Token ids of plain text; special tokens in it are read as letters, so that no text can pose as a turn."""
-        pieces = [text]
-        for token in self._special_texts():
-            pieces = [part for piece in pieces for part in _split_token(piece, token)]
-        ids: list[int] = []
-        for piece in pieces:
-            ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
-        return tuple(ids)
-
-    def _special_texts(self) -> list[str]:
-        added = self.tokenizer.get_added_tokens_decoder()
-        return [token.content for token in added.values() if token.special]
+        return tuple(self.tokenizer.encode(text))
 
     def generator(self, seed: int) -> torch.Generator:
         """A seeded source of chance on the device."""
         return torch.Generator(device=self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
-
-
-def _split_token(text: str, token: str) -> list[str]:
-    """Cuts special tokens apart in the middle, so that the tokenizer does not see them."""
-    pieces = text.split(token)
-    half = max(1, len(token) // 2)
-    out: list[str] = []
-    for number, piece in enumerate(pieces):
-        if number:
-            out[-1] += token[:half]
-            out.append(token[half:] + piece)
-        else:
-            out.append(piece)
-    return out
 
 
 @dataclass(frozen=True)
@@ -316,10 +266,7 @@ def load(
     config = load_config(path)
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     number_type = _choose_dtype(dtype, config.dtype, where)
-    tokenizer_file = path / "tokenizer.json"
-    if not tokenizer_file.exists():
-        raise CheckpointError(f"{tokenizer_file} does not exist; download the checkpoint again")
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer = Tokenizer.load(path)
     checkpoint = Checkpoint(path)
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of, where, number_type)

@@ -12,10 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
-from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
-from model.context import Context, Kind
+from model.context import Context
 from model.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
 from model.prompts import TEXT_LEAD_FRAMES
 from model.sampling import Sampler, Sampling
@@ -93,7 +92,7 @@ class Reply:
         self._hidden = hidden
         self._generator = flash.generator(options.seed)
         self._thinker_sampler = self._sampler(options.thinker, flash.config.thinker.text.vocab_size)
-        self._decoder = DecodeStream(skip_special_tokens=True)
+        self._detokenizer = flash.tokenizer.detokenizer()
         self._started_s = started_s
         self._first_text_s: float | None = None
         self._first_speech_s: float | None = None
@@ -151,12 +150,11 @@ class Reply:
             self._thinker_s += perf_counter() - clock
             return None, None
         frame = spoken.n_frames + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
-        text = self._decoder.step(self.flash.tokenizer, number) or ""
+        text = self._detokenizer.push(number)
         spoken.text += text
         spoken.tokens.append(number)
         spoken.n_letters.append(len(spoken.text))
-        self._hidden = self.context.step(token)
-        self.context.note(spoken.item, Kind.REPLY, 1, 0, self.context.turn)
+        self._hidden = self.context.step(token, spoken.item)
         self._thinker_s += perf_counter() - clock
         if text and self._first_text_s is None:
             self._first_text_s = perf_counter() - self._started_s

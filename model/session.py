@@ -193,7 +193,7 @@ class Session:
         mark, state = context.mark(), self._listener.state
         self._listener.open_assistant()
         hidden = context.prefill([])
-        spoken = SpokenText(self._new_item(), is_aligned=self.flash.hold_id is not None)
+        spoken = SpokenText(self._new_item(), is_aligned=self.flash.is_time_aligned)
         self._last = LastReply(mark, state, context.mark(), spoken)
         options = self.options
         reply_options = ReplyOptions(
@@ -329,7 +329,7 @@ class Session:
                 rope = flash.thinker_rope.text(position, 1)
                 hidden = flash.thinker(flash.thinker.embed(token), rope, cache, capture=False).hidden
                 position += 1.0
-        return flash.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return flash.tokenizer.decode(tokens).strip()
 
     # ---- bookkeeping -----------------------------------------------------------------------------------------------
 

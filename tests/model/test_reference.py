@@ -77,8 +77,7 @@ def test_text(variant: str, flash_of: Callable[[str], Flash], reference_of: Call
     session = greedy_session(flash_of(variant), "Be brief.")
     session.read("What is this?")
     prompt = Prompt(reference.directory).text(
-        "<|im_start|>system\nBe brief.<|im_end|>\n"
-        "<|im_start|>user\nWhat is this?<|im_end|>\n<|im_start|>assistant\n"
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is this?<|im_end|>\n<|im_start|>assistant\n"
     )
     compare(session, reference, prompt)
 
