@@ -54,7 +54,7 @@ def judge_when_free(step: Step) -> None:
         return
     if state.reply is not None and not state.reply.done:
         return
-    step.do(StreamSound(aside.utterance), CommitInput(aside.utterance))
+    step.do(StreamSound(aside.utterance, pictures=False), CommitInput(aside.utterance))
     step.set(aside=replace(aside, judging_since_s=step.at_s), commits=(*state.commits, None))
 
 

@@ -319,8 +319,7 @@ class Assistant:
             case DeviceMessage():
                 self._device(message, now_s)
             case PictureMessage(jpeg):
-                if self._state.utterance is not None and self._state.camera_on:
-                    self._performer.send_picture(jpeg)
+                self._performer.send_picture(jpeg)
             case AdviceMessage(text):
                 if self._state.utterance is None and self._state.reply is None:
                     self._announce(Announcement(text))

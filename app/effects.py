@@ -14,9 +14,13 @@ from app.view import Announcement, EarconName, TranscriptTurn
 
 @dataclass(frozen=True, slots=True)
 class StreamSound:
-    """Send what this utterance has and was not sent yet, and go on as it comes; pictures of the scene go with it."""
+    """Send what this utterance has and was not sent yet, and go on as it comes.
+
+    Pictures of the scene go with it, the present one before its first sound, unless it is only to be transcribed.
+    """
 
     utterance: int
+    pictures: bool = True
 
 
 @dataclass(frozen=True, slots=True)

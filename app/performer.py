@@ -64,6 +64,7 @@ class Performer:
         self._asked_with: int | None = None  # utterance of the last commit
         self._last_speech: list[Samples] = []
         self._last_reply = 0
+        self._following = False
 
     def perform(self, effect: fx.Effect) -> None:
         match effect:
@@ -98,35 +99,48 @@ class Performer:
 
     def _sound(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.StreamSound(utterance):
-                # The picture comes before the sound that it belongs to.
-                self.parts.eyes.set_speaking(True)
+            case fx.StreamSound(utterance, pictures):
+                if pictures:
+                    self._show_scene(first=not self.sounds.begun(utterance))
                 self.sounds.stream(utterance)
             case fx.HoldSound(utterance):
                 self.sounds.hold(utterance)
-                self.parts.eyes.set_speaking(False)
+                self._hide_scene()
             case fx.RewindSound(utterance):
                 self.sounds.rewind(utterance)
-                self.parts.eyes.set_speaking(False)
+                self._hide_scene()
             case fx.DropSound(utterance):
                 self.sounds.drop(utterance)
             case fx.CommitInput(utterance):
                 self.sounds.hold(utterance)
-                self.parts.eyes.set_speaking(False)
+                self._hide_scene()
                 self.parts.engine.send(InputAudioBufferCommit())
                 self._asked_with = utterance
 
     def _send_sound(self, samples: Samples) -> None:
         self.parts.engine.send(sound_append(samples))
 
+    def _show_scene(self, first: bool) -> None:
+        self._following = True
+        jpeg = self.parts.eyes.begin_turn() if first else None
+        if jpeg is not None:
+            self.send_picture(jpeg)  # before the sound that it belongs to
+        self.parts.eyes.follow(True)
+
+    def _hide_scene(self) -> None:
+        self._following = False
+        self.parts.eyes.follow(False)
+
     def send_picture(self, jpeg: bytes) -> None:
-        self.parts.engine.send(InputImageBufferAppend(encode_base64(jpeg)))
+        """A picture that comes too late for the user's turn is dropped."""
+        if self._following:
+            self.parts.engine.send(InputImageBufferAppend(encode_base64(jpeg)))
 
     def _tell_engine(self, effect: fx.Effect) -> None:
         send = self.parts.engine.send
         match effect:
             case fx.ClearInput():
-                self.parts.eyes.set_speaking(False)
+                self._hide_scene()
                 send(InputAudioBufferClear())
             case fx.SendText(text, picture):
                 self._asked_with = None

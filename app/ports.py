@@ -173,8 +173,12 @@ class Eyes(Protocol):
         """Off closes the device."""
         ...
 
-    def set_speaking(self, speaking: bool) -> None:
-        """While True, selected pictures are posted; the first one at once."""
+    def begin_turn(self) -> bytes | None:
+        """The present picture as JPEG, to be sent before the user's sound; from here on changed pictures are posted."""
+        ...
+
+    def follow(self, on: bool) -> None:
+        """Goes on or stops posting changed pictures."""
         ...
 
     def look(self) -> bytes | None:

@@ -53,6 +53,11 @@ class Sounds:
         if sound.streaming and sound.n_samples - sound.n_sent >= PIECE_SAMPLES:
             self._send_rest(sound)
 
+    def begun(self, utterance: int) -> bool:
+        """The engine has some of it."""
+        sound = self._sounds.get(utterance)
+        return sound is not None and sound.n_sent > 0
+
     def stream(self, utterance: int) -> None:
         sound = self._sounds.get(utterance)
         if sound is not None:

@@ -137,7 +137,7 @@ def serve(step: Step) -> None:
         return
     ask, rest = step.state.asks[0], step.state.asks[1:]
     if ask.utterance is not None and not ask.streaming:
-        step.do(StreamSound(ask.utterance))
+        step.do(StreamSound(ask.utterance, step.state.camera_on))
         ask = replace(ask, streaming=True)
         step.set(asks=(ask, *rest))
     if not ask.ended and not (ask.guessed and step.state.config.speculate):

@@ -207,8 +207,11 @@ class SeeingEyes:
     def set_on(self, on: bool) -> None:
         self.eyes.set_on(on)
 
-    def set_speaking(self, speaking: bool) -> None:
-        self.eyes.set_speaking(speaking)
+    def begin_turn(self) -> bytes | None:
+        return self.eyes.begin_turn()
+
+    def follow(self, on: bool) -> None:
+        self.eyes.follow(on)
 
     def look(self) -> bytes | None:
         return self.eyes.look()

@@ -95,6 +95,25 @@ class Eyes:
                 self._poke = True
                 self._changed.notify_all()
 
+    def begin_turn(self) -> bytes | None:
+        """The present picture as JPEG, for the caller to send before the user's sound; None when there is none.
+
+        From here on changed pictures are given to `on_picture`, as after `set_speaking(True)`.
+        """
+        newest = self._newest()
+        with self._selecting:
+            self._speaking = True
+            self._selector.ask()  # without a picture yet, the first one that comes is sent
+            if newest is None:
+                return None
+            self._selector.offer(replace(newest, at_s=self._clock()), speaking=True)
+        return to_jpeg(newest.rgb)
+
+    def follow(self, on: bool) -> None:
+        """Goes on or stops giving changed pictures to `on_picture`, without asking for the present one."""
+        with self._selecting:
+            self._speaking = on
+
     def look(self) -> bytes | None:
         """The newest picture as JPEG; None when there is none."""
         frame = self._newest()

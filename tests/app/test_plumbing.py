@@ -106,12 +106,8 @@ def test_what_is_sent_can_be_read() -> None:
     loud = np.array([-2.0, -1.0, 0.0, 0.5, 2.0], np.float32)
     append = sound_append(loud)
     assert np.frombuffer(base64.b64decode(append.audio), "<i2").tolist() == [-32767, -32767, 0, 16384, 32767]
-    for event in (
-        append,
-        session_update("be brief", "ethan", True, True),
-        text_item("hi", b"jpeg"),
-        response_create(3, True, 9),
-    ):
+    update = session_update("be brief", "ethan", speech=True, transcribe=True)
+    for event in (append, update, text_item("hi", b"jpeg"), response_create(3, True, 9)):
         assert parse_client_event(client_event_json(event)) == event
 
 
