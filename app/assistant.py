@@ -168,6 +168,7 @@ class Assistant:
         self._published_s = float("-inf")
         self._lost_refused_ms = 0.0
         self._utterance = 0
+        self._voice_end_s: float | None = None
         self._subscribers: list[tuple[ViewCallback, AnnouncementCallback | None]] = []
         self._subscribers_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -341,13 +342,18 @@ class Assistant:
         number = self._utterance
         match message.kind:
             case "started":
+                self._voice_end_s = None
                 self._feed(ev.VoiceStarted(now_s, number, message.forced))
             case "paused":
+                self._voice_end_s = message.at_s
                 self._feed(ev.VoicePaused(now_s, number))
             case "resumed":
+                self._voice_end_s = None
                 self._feed(ev.VoiceResumed(now_s, number))
             case "ended":
-                self._latency.utterance_ended(number, message.at_s, now_s)
+                # Without a pause before (push-to-talk released, muted) the last voice was now.
+                voice_end_s = self._voice_end_s if self._voice_end_s is not None else message.at_s
+                self._latency.utterance_ended(number, voice_end_s, now_s)
                 self._feed(ev.VoiceEnded(now_s, number, message.voiced_s))
             case "dropped":
                 self._feed(ev.VoiceDropped(now_s, number))

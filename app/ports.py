@@ -27,7 +27,7 @@ class VoiceMessage:
 
     kind: Literal["started", "audio", "paused", "resumed", "ended", "dropped"]
     at_s: float
-    """Time in the microphone's sound, seconds."""
+    """Time in the microphone's sound, seconds; of the last voice for "paused"."""
     samples: NDArray[np.float32] | None = None
     forced: bool = False
     voiced_s: float = 0.0

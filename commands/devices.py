@@ -74,7 +74,7 @@ class Switchable(Protocol):
 class ListeningEars:
     """`app.ports.Ears` on a `Listener`. `make_listener` gets where its events go.
 
-    While the microphone is off, push-to-talk opens it for as long as the key is held.
+    Push-to-talk works while the microphone is off: the segmenter takes the held key for consent.
     """
 
     def __init__(
@@ -87,8 +87,6 @@ class ListeningEars:
         self._device = device
         self._on_event = on_event
         self._post: Post | None = None
-        self._on = True
-        self._forced = False
 
     def start(self, post: Post) -> None:
         self._post = post
@@ -98,21 +96,16 @@ class ListeningEars:
         self._listener.stop()
 
     def set_on(self, on: bool) -> None:
-        self._on = on
         if on:
             self._listener.unmute()
-        elif not self._forced:
+        else:
             self._listener.mute()
 
     def force(self, down: bool) -> None:
-        self._forced = down
         if down:
-            self._listener.unmute()
             self._listener.force_start()
-            return
-        self._listener.force_end()
-        if not self._on:
-            self._listener.mute()
+        else:
+            self._listener.force_end()
 
     def choose(self, name: str | None) -> None:
         if self._device is not None:
