@@ -47,25 +47,29 @@ class Rope:
         if config.mrope_section is not None:
             for number, section in enumerate(config.mrope_section[1:], start=1):
                 axis[number : section * 3 : 3] = number
-        self.axis = axis.to(device)  # [D/2]: which of (t, h, w) turns this frequency
+        self.axis = axis.repeat(2).to(device)  # [D]: which of (t, h, w) turns this element
+        self.both_halves = self.inv_freq.repeat(2)  # [D]
+        self.sign = torch.ones(config.head_dim, device=device)
+        self.sign[:half] = -1.0  # the first half gets minus the second times sin
         self.device = device
 
     def multimodal(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions [3, T] (time, height, width; float32) -> cos and sin, each [T, 1, D/2], float32."""
-        angles = positions.to(self.device).T[:, self.axis] * self.inv_freq
-        return angles.cos().unsqueeze(1), angles.sin().unsqueeze(1)
+        """Positions [3, T] (time, height, width; float32) -> cos and signed sin, each [T, 1, D], float32."""
+        return self._tables(positions.to(self.device).T[:, self.axis] * self.both_halves)
 
     def text(self, start: float, count: int) -> tuple[Tensor, Tensor]:
         """The same for `count` consecutive text positions from `start`."""
         positions = torch.arange(count, dtype=torch.float32, device=self.device) + start
-        angles = positions.unsqueeze(1) * self.inv_freq
-        return angles.cos().unsqueeze(1), angles.sin().unsqueeze(1)
+        return self._tables(positions.unsqueeze(1) * self.both_halves)
+
+    def _tables(self, angles: Tensor) -> tuple[Tensor, Tensor]:
+        return angles.cos().unsqueeze(1), (angles.sin() * self.sign).unsqueeze(1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns x [T, heads, D] by the angles of cos and sin [T, 1, D/2]."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    """Turns x [T, heads, D] by the angles of cos and signed sin [T, 1, D]; the halves of x are the two axes."""
+    turned = x.float()
+    return torch.addcmul(turned * cos, turned.roll(x.shape[-1] // 2, -1), sin).to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -84,14 +88,16 @@ class Attention(nn.Module):
         self.o_proj = Linear(config.qkv_sizes[0], config.hidden_size, bias=config.attention_bias)
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+        self.qk_weight: Tensor | None = None
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache, layer: int, mask: Tensor | None) -> Tensor:
         """x [T, H], mask [T, S] (True: may look) or None -> [T, H]; appends T positions of `layer` to the cache."""
         n_new = x.shape[0]
         qkv = self.qkv(x).view(n_new, self.q_heads + 2 * self.kv_heads, self.head_dim)
-        q, k, v = qkv.split((self.q_heads, self.kv_heads, self.kv_heads), dim=1)
-        q = rotate(self.q_norm(q), cos, sin).to(x.dtype)  # [T, Hq, D]; the turn itself is done in float32
-        k = rotate(self.k_norm(k), cos, sin).to(x.dtype)
+        qk, v = qkv.split((self.q_heads + self.kv_heads, self.kv_heads), dim=1)
+        # One norm and one turn for queries and keys: a decode step on a CPU is bound by the number of calls.
+        qk = F.rms_norm(qk, (self.head_dim,), None, self.q_norm.eps) * self._norm_weights()
+        q, k = rotate(qk, cos, sin).split((self.q_heads, self.kv_heads), dim=1)  # [T, Hq, D], [T, Hkv, D]
         keys, values = cache.append(layer, k, v)  # [Hkv, S, D]
         # The query heads that share a key head become more queries of it: [Hkv, G*T, D].
         groups = self.q_heads // self.kv_heads
@@ -102,6 +108,13 @@ class Attention(nn.Module):
         out = F.scaled_dot_product_attention(q, keys.unsqueeze(0), values.unsqueeze(0), attn_mask=mask)
         out = out.view(self.kv_heads, groups, n_new, self.head_dim).permute(2, 0, 1, 3)
         return cast(Tensor, self.o_proj(out.reshape(n_new, self.q_heads * self.head_dim)))
+
+    def _norm_weights(self) -> Tensor:
+        """The weights of both norms, a row for each head: [Hq + Hkv, D]. Made at the first call, after loading."""
+        if self.qk_weight is None:
+            rows = (self.q_norm.weight.expand(self.q_heads, -1), self.k_norm.weight.expand(self.kv_heads, -1))
+            self.qk_weight = torch.cat(rows)
+        return self.qk_weight
 
 
 class DecoderLayer(nn.Module):
