@@ -58,9 +58,11 @@ class ScriptedSession:
 
     @property
     def held(self) -> list[tuple[str, Any]]:
-        """The ledger without the handles, sound in one piece."""
+        """The ledger without the handles, sound in one piece; "opened" where a reply was begun and nothing said."""
         held: list[tuple[str, Any]] = []
         for kind, value, _ in self.ledger:
+            if held and held[-1][0] == "opened" and kind == "said":
+                held.pop()
             if kind == "sound" and held and held[-1][0] == "sound":
                 held[-1] = ("sound", round(held[-1][1] + value, 3))
             else:
@@ -120,16 +122,14 @@ class ScriptedSession:
     def reply(self, *, max_tokens: int | None = None, speech: bool = True) -> Stream:
         self._call("reply")
         assert len(self.ledger) == self._committed, "uncommitted input would have become part of the turn"
-        if not self.ledger or self.ledger[-1][0] in ("said", "assistant"):
+        if not self.ledger or self.ledger[-1][0] in ("said", "assistant", "opened"):
             raise InputError("there is nothing to reply to")
         self.replying = True
         self._reply = len(self.ledger)
         words = self.words if max_tokens is None else self.words[:max_tokens]
-        return Stream(self, self._make(words, speech, self._add_handle()))
-
-    def _add_handle(self) -> int:
-        self._n_handles += 1
-        return self._n_handles
+        handle = self._add("opened", None)
+        self._commit()
+        return Stream(self, self._make(words, speech, handle))
 
     def _make(self, words: tuple[str, ...], speech: bool, handle: int) -> Iterator[Any]:
         for number, word in enumerate(words):
@@ -156,6 +156,9 @@ class ScriptedSession:
             del self.ledger[number]
         self._commit()
         if not text:
+            assert self.ledger[self._reply][0] == "opened"
+            del self.ledger[self._reply]
+            self._commit()
             self._reply = None
         return text
 
@@ -169,9 +172,10 @@ class ScriptedSession:
         kept = [entry for entry in self.ledger if entry[2] != item]
         if len(kept) == len(self.ledger):
             raise InputError(f"there is no item {item}")
-        self._committed -= len(self.ledger[: self._committed]) - len(
-            [entry for entry in self.ledger[: self._committed] if entry[2] != item]
-        )
+        before = [entry for entry in self.ledger[: self._committed] if entry[2] != item]
+        if self._reply is not None:
+            self._reply -= sum(entry[2] == item for entry in self.ledger[: self._reply])
+        self._committed = len(before)
         self.ledger = kept
 
 

@@ -122,6 +122,30 @@ def test_speculative_reply_leaves_no_trace(steps: int, take_back: str) -> None:
     assert guessing.last("response.done")["response"]["status"] == "completed"
 
 
+def test_a_turn_that_is_open_again_is_kept_as_it_was_heard() -> None:
+    client = Harness()
+    client.hear(0.4)
+    client.say("response.create")
+    client.work(3)
+    client.say("response.cancel")
+    client.say("session.update", session={"instructions": "Pirate."})
+    client.hear(0.3)
+    client.work()
+    assert len(client.flash.sessions) == 2
+    assert client.session.held == [("sound", 0.7)]
+
+
+def test_a_reply_before_one_that_was_taken_back_can_be_cut_no_more() -> None:
+    client = Harness()
+    client.hear()
+    first = client.reply()["output"][0]["id"]
+    client.hear()
+    second = client.reply()["output"][0]["id"]
+    client.say("conversation.item.truncate", item_id=second, content_index=0, audio_end_ms=0)
+    answer = client.say("conversation.item.truncate", item_id=first, content_index=0, audio_end_ms=80)
+    assert answer[0]["error"]["param"] == "item_id"
+
+
 def test_sound_that_came_early_is_given_again_after_a_late_truncate() -> None:
     early, late = Harness(), Harness()
     for client in (early, late):
