@@ -183,7 +183,8 @@ class Session:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-            sys.stdout.write(log.read_text(errors="replace")[-4000:])
+            lines = log.read_text(errors="replace").splitlines()
+            print("\n".join(line for line in lines if not line.startswith("ALSA lib"))[-8000:])
 
     def _window_is_up(self, process: subprocess.Popen[bytes], log: Path) -> bool:
         if process.poll() is not None:
@@ -198,7 +199,7 @@ def session(*, with_sound_devices: bool = True) -> Iterator[Session]:
     with contextlib.ExitStack() as stack:
         sound = stack.enter_context(sound_server())
         if not with_sound_devices:
-            for name in list(sound.modules):
+            for name in list(reversed(sound.modules)):  # what was plugged in last depends on what was before
                 sound.unload(name)
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk", ignore_cleanup_errors=True)))
         environment = dict(sound.environment) | {
@@ -208,6 +209,7 @@ def session(*, with_sound_devices: bool = True) -> Iterator[Session]:
             "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",  # a screen reader is running
             "QT_QPA_PLATFORM": "xcb",
             "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
         }
         environment["DISPLAY"] = stack.enter_context(_display())
         environment["DBUS_SESSION_BUS_ADDRESS"] = stack.enter_context(_message_bus(environment))
