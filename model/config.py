@@ -31,6 +31,10 @@ class Section:
             raise ConfigError(f"{self.where}: {key!r} is missing; use the config.json published with the checkpoint")
         return Section(self.data[key], f"{self.where}.{key}")
 
+    def optional(self, key: str) -> Section:
+        """The section, or an empty one where the key is absent or null."""
+        return Section({} if self.data.get(key) is None else self.data[key], f"{self.where}.{key}")
+
     def _value(self, key: str, default: Any, kinds: tuple[type, ...]) -> Any:
         value = self.data.get(key, default)
         if value is None:
@@ -272,9 +276,8 @@ def parse_config(data: Any, where: str = "config.json") -> ModelConfig:
 
 def _rope(section: Section, default_theta: float) -> tuple[float, tuple[int, ...] | None]:
     """Theta and the multimodal sections, from `rope_parameters` (newer) or `rope_theta`/`rope_scaling` (published)."""
-    old = section.data.get("rope_scaling") or {}
-    new = section.data.get("rope_parameters") or {}
-    merged = Section({**old, **new}, f"{section.where}.rope_parameters")
+    old, new = section.optional("rope_scaling"), section.optional("rope_parameters")
+    merged = Section({**old.data, **new.data}, f"{section.where}.rope_parameters")
     merged.expect("rope_type", "default", ("default", "axial"))
     theta = merged.number("rope_theta", section.number("rope_theta", default_theta))
     sections = merged.integers("mrope_section", ()) or None
@@ -422,7 +425,8 @@ def _talker(section: Section) -> TalkerConfig:
         },
         multimodal=False,
     )
-    if any(kind != "full_attention" for kind in predictor_section.data.get("layer_types") or ()):
+    layer_types = predictor_section.data.get("layer_types") or []
+    if not isinstance(layer_types, list) or any(kind != "full_attention" for kind in layer_types):
         raise ConfigError(f"{predictor_section.where}: layer_types has other than 'full_attention', which is not built")
     if predictor_section.integer("num_code_groups", 32) != groups:
         raise ConfigError(f"{predictor_section.where}: num_code_groups differs from the Talker's {groups}")
@@ -430,7 +434,7 @@ def _talker(section: Section) -> TalkerConfig:
         raise ConfigError(
             f"{predictor_section.where}: hidden_size is {predictor.hidden_size}, expected {text.hidden_size}"
         )
-    speakers = section.data.get("speaker_id") or {}
+    speakers = section.optional("speaker_id")
     return TalkerConfig(
         text=DecoderConfig(
             **{**vars(text), **experts, "has_shared_expert": True, "shared_expert_intermediate_size": shared}
@@ -445,7 +449,7 @@ def _talker(section: Section) -> TalkerConfig:
         codec_nothink_id=section.integer("codec_nothink_id", 4203),
         codec_think_bos_id=section.integer("codec_think_bos_id", 4204),
         codec_think_eos_id=section.integer("codec_think_eos_id", 4205),
-        speaker_id={str(name): Section(speakers, f"{section.where}.speaker_id").integer(name) for name in speakers},
+        speaker_id={str(name): speakers.integer(name) for name in speakers.data},
     )
 
 

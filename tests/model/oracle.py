@@ -55,6 +55,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "code_groups": 2,
         "accept_hidden_layer": 3,
     },
+    "small": {  # for tests of thousands of turns
+        "thinker": {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 1, "num_key_value_heads": 1},
+        "talker": {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 1, "num_key_value_heads": 1},
+        "predictor": {"num_hidden_layers": 1},
+        "vision": {"depth": 1, "deepstack_visual_indexes": [0]},
+        "audio": {"encoder_layers": 1},
+        "code_groups": 2,
+        "accept_hidden_layer": 1,
+    },
     "dense": {
         "thinker": {
             "num_hidden_layers": 5,
