@@ -3,7 +3,7 @@
 One asyncio loop. It reads, checks and queues; it never waits for the model. Limits and what happens at each:
 
 - a message longer than `MAX_FRAME_BYTES` ends the connection (1009); one longer than the protocol's gets an `error`;
-- the queues' own limits are in `link`; a client that takes nothing for `SLOW_CLIENT_S` is disconnected (1008);
+- the queues' own limits are in `link`; a client that takes nothing for `SLOW_CLIENT_S` is cut off;
 - a client beyond `max_clients` is refused with 503 before the WebSocket opens; a wrong token with 401.
 """
 
@@ -187,7 +187,7 @@ class RealtimeServer:
                     return
                 except TimeoutError:
                     log.warning("a client took nothing for %.0f s and was disconnected", SLOW_CLIENT_S)
-                    await connection.close(CloseCode.POLICY_VIOLATION, "too slow")
+                    connection.transport.abort()  # a closing handshake would wait behind what it does not take
                     return
                 room.set()
             if link.finishing:

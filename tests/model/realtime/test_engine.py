@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from model.random_checkpoint import write_sized
 from tests.model.realtime.harness import jpeg64, pcm16, validate
+from tests.model.realtime.malformed import malformed
+from tests.model.realtime.sockets import Client, connected
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
@@ -194,6 +197,33 @@ def test_a_guess_that_was_wrong_leaves_no_trace(engine: dict[str, str]) -> None:
     talk(engine, guessing)
     assert texts[0]
     assert texts[0] == texts[1]
+
+
+def test_ten_thousand_malformed_messages_do_not_end_the_engine(engine: dict[str, str]) -> None:
+    async def send(client: Client) -> None:
+        rng = random.Random(20261122)
+        for _ in range(10_000):
+            await client.connection.send(malformed(rng))
+        await client.say("response.cancel")
+        await client.say("conversation.item.create", item=message("user", {"type": "input_text", "text": "The end."}))
+
+    async def test() -> None:
+        async with connected(engine["url"], engine["token"]) as client:
+            sending = asyncio.create_task(send(client))
+            n_errors = 0
+            while "The end." not in json.dumps(event := await client.next()):
+                n_errors += event["type"] == "error"
+                del client.events[:]
+            await sending
+            assert n_errors > 8_000
+            await client.say("session.update", session={"output_modalities": ["text"]})
+            await client.say("response.create", response={"max_output_tokens": 4})
+            done = await client.until("response.done")
+            while done["response"]["status"] == "cancelled":  # one that the malformed messages had begun
+                done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["type"] == "output_text"
+
+    asyncio.run(asyncio.wait_for(test(), 4 * PATIENCE_S))
 
 
 def test_typed_text_with_a_picture_and_a_restored_conversation(engine: dict[str, str]) -> None:
