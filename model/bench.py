@@ -109,6 +109,7 @@ def compare(case: Case, ours: Measured, reference: Measured) -> dict[str, Any]:
     """The table, the ratios, and whether both sides said the same."""
     rows = [
         ("first sound, all input at once (s)", reference.first_sound_s, ours.first_sound_s),
+        ("first sound, processor time (s)", reference.first_sound_cpu_s, ours.first_sound_cpu_s),
         ("first sound after the user's last word (s)", reference.first_sound_s, ours.live_first_sound_s or 0.0),
         ("whole reply (s)", reference.total_s, ours.total_s),
         ("whole reply, processor time (s)", reference.cpu_s, ours.cpu_s),

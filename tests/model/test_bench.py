@@ -38,7 +38,7 @@ def test_turns_are_timed_and_stay_bounded(checkpoint_of: Callable[[str], Path], 
 def measured(tmp_path: Path, name: str, samples: list[float]) -> Measured:
     file = tmp_path / f"{name}.npy"
     np.save(file, np.array(samples, np.float32))
-    return Measured(2.0, 2.0, 2.0, 1.0, 1.0, 100.0, 50.0, 1.0, [1, 2], [[3, 4]], samples_file=str(file))
+    return Measured(2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 100.0, 50.0, 1.0, [1, 2], [[3, 4]], samples_file=str(file))
 
 
 def test_a_difference_is_a_failure(tmp_path):
