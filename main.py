@@ -15,6 +15,7 @@ commands
   converse   a conversation with sound files and pictures, without devices or a screen
   engine     the model as a server that speaks the OpenAI Realtime protocol
   doctor     what works on this machine, what is missing, and how to get it
+  history    stored conversations: list, show, save, delete
   models     plan, convert and check checkpoints
   bench      measure: latency, echo, reference, turns
 
@@ -68,6 +69,10 @@ def _dispatch(arguments: list[str]) -> int:
             from commands import doctor
 
             return doctor.main(rest)
+        case "history":
+            from commands import history
+
+            return history.main(rest)
         case "models":
             from model.quant import cli
 

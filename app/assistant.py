@@ -128,7 +128,6 @@ class Assistant:
         *,
         default_instructions: str = "",
         lossless: bool = False,
-        speculate: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         observe: Callable[[ev.Event, Sequence[Effect]], None] | None = None,
@@ -139,7 +138,7 @@ class Assistant:
         self._history = history
         self._default_instructions = default_instructions
         self._voice_overflow = Overflow.WAIT if lossless else Overflow.REFUSE
-        self._speculate = speculate
+        self._knows_engine = False  # it is one of ours: guesses can be taken back without a trace
         self._clock_source = clock
         self._zero_s = clock()
         self._observe = observe
@@ -395,6 +394,8 @@ class Assistant:
             case EngineUp(model, url, remote, voices):
                 self._performer.model_name = model
                 self._show(engine=EngineInfo(remote, url, model, voices, ready=True))
+                self._knows_engine = bool(voices)  # only ours says which voices it has
+                self._state = replace(self._state, config=self._config(self._store.settings))
                 self._update_session()
                 self._feed(ev.EngineReady(now_s))
             case EngineBusy(detail):
@@ -523,7 +524,7 @@ class Assistant:
 
     def _config(self, settings: Settings) -> Config:
         return Config(
-            speculate=self._speculate,
+            speculate=self._knows_engine,
             speech=settings.speech,
             reply_limit_s=settings.reply_limit_s,
             safety=SafetyList(settings.safety_phrases),
@@ -537,8 +538,8 @@ class Assistant:
     def _refresh(self) -> None:
         state = self._state
         view = self._view
-        lost_ms = round(self._lost_refused_ms)
-        self._lost_refused_ms -= lost_ms
+        lost_ms = round(self._lost_refused_ms + self._performer.sounds.take_lost_ms())
+        self._lost_refused_ms = 0.0
         self._view = replace(
             view,
             phase=state.phase,

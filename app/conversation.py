@@ -103,7 +103,9 @@ def _dispatch(step: Step, event: Event) -> None:
         case TextEntered():
             _text_entered(step, event)
         case MicrophoneSet():
-            step.set(muted=not event.on)
+            if event.on == step.state.muted:
+                step.set(muted=not event.on)
+                step.say("Microphone on." if event.on else "Microphone off.")
             step.do(SetMicrophone(event.on))
         case CameraSet():
             if event.on != step.state.camera_on:
@@ -168,8 +170,6 @@ def _report(step: Step, before: Phase) -> None:
     if phase is Phase.LISTENING and before is not Phase.HEARING:
         step.earcon("listening")
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")
-    elif phase is Phase.PAUSED:
-        step.say("Microphone off.")
 
 
 # --- the user's voice -----------------------------------------------------------------------------------------------

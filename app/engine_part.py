@@ -24,6 +24,7 @@ class LinkedEngine:
         self._label = label
         self._link: EngineLink | None = None
         self._post: Post | None = None
+        self._up = False
 
     @property
     def pid(self) -> int | None:
@@ -32,6 +33,7 @@ class LinkedEngine:
 
     def start(self, post: Post, choice: EngineChoice, delay_s: float = 0.0) -> None:
         self._post = post
+        self._up = False
         try:
             engine = self._make_engine(choice)
         except ValueError as error:
@@ -45,8 +47,12 @@ class LinkedEngine:
         self._link.start(delay_s)
 
     def send(self, event: ClientEvent) -> None:
-        if self._link is not None:
-            self._link.send(event)
+        if self._link is None or not self._up:
+            return
+        if not self._link.send(event) and self._up and self._post is not None:
+            # Nothing may be left out silently: an engine that takes no more is an engine that is lost.
+            self._up = False
+            self._post(EngineDownMessage("it takes no more of what is sent to it."))
 
     def new_session(self) -> None:
         if self._link is not None:
@@ -60,8 +66,10 @@ class LinkedEngine:
         assert self._post is not None
         match event:
             case LinkUp(url, leaves, model, voices):
+                self._up = True
                 self._post(EngineUp(self._label(model), url, leaves, voices))
             case EngineDown(reason, remedy, final):
+                self._up = False
                 self._post(EngineDownMessage(reason, remedy, final))
             case _:
                 self._post(EngineSaid(event))

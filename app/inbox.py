@@ -14,6 +14,8 @@ CAPACITY = 4000
 """40 s of microphone blocks."""
 RESERVE = 1000
 """Kept free for what must never be lost when sound fills the queue."""
+WAIT_S = 10.0
+"""After this a writer that waits takes the reserve: it may hold a lock that the reader is waiting for."""
 
 
 class Overflow(Enum):
@@ -46,9 +48,10 @@ class Inbox(Generic[T]):
             else:
                 limit = self._limit if overflow is Overflow.MUST else self._capacity
                 if overflow is Overflow.WAIT:
-                    self._changed.wait_for(lambda: self._closed or len(self._items) < limit)
+                    room = self._changed.wait_for(lambda: self._closed or len(self._items) < limit, WAIT_S)
                     if self._closed:
                         return False
+                    limit = limit if room else self._limit
                 if len(self._items) >= limit:
                     return False
                 self._items.append(message)

@@ -70,7 +70,7 @@ def reply_text(step: Step, event: ReplyText) -> None:
     if reply is None or reply.done or reply.limited:
         return
     step.reply(pieces=(*reply.pieces, Piece(event.text, event.start_ms)), active_at_s=step.at_s)
-    if not judge_text(step):
+    if not judge_text(step, len(event.text)):
         return
     reply = step.state.reply
     assert reply is not None

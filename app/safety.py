@@ -25,6 +25,8 @@ DEFAULT_PHRASES = (
 
 MAX_PHRASES = 1000
 MAX_PHRASE_CHARS = 200
+LOOK_BACK_CHARS = 5 * MAX_PHRASE_CHARS
+"""A phrase with this much punctuation and space between its words is still found."""
 
 
 class Verdict(Enum):
@@ -66,10 +68,16 @@ class SafetyList:
         if patterns:
             object.__setattr__(self, "_whole", re.compile(r"\b(?:" + "|".join(patterns) + r")\b"))
 
-    def check(self, text: str, complete: bool = False) -> Verdict:
-        """Judges the text of a reply so far; `complete` when no more text will come."""
+    def check(self, text: str, complete: bool = False, n_new: int | None = None) -> Verdict:
+        """Judges the text of a reply so far; `complete` when no more text will come.
+
+        `n_new`: so many characters at the end were not judged before; the older ones are then looked at only as far as
+        a phrase can reach back, so that a long reply does not cost more with every word.
+        """
         if self._whole is None:
             return Verdict.CLEAR
+        if n_new is not None and len(text) > n_new + LOOK_BACK_CHARS:
+            text = text[-(n_new + LOOK_BACK_CHARS) :].partition(" ")[2]  # from the start of a word
         plain = normalise(text)
         found = [match.end() for match in self._whole.finditer(plain)]
         # A match at the very end may still grow into another, harmless word ("you should die" -> "you should diet").

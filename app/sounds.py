@@ -53,6 +53,11 @@ class Sounds:
         if sound.streaming and sound.n_samples - sound.n_sent >= PIECE_SAMPLES:
             self._send_rest(sound)
 
+    def take_lost_ms(self) -> float:
+        """What was lost since the last call."""
+        lost, self.lost_samples = self.lost_samples, 0
+        return lost * 1000 / RATE_HZ
+
     def begun(self, utterance: int) -> bool:
         """The engine has some of it."""
         sound = self._sounds.get(utterance)

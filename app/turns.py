@@ -166,11 +166,11 @@ def serve(step: Step) -> None:
 # --- replying -------------------------------------------------------------------------------------------------------
 
 
-def judge_text(step: Step) -> bool:
-    """Applies the safety list to the present reply. False when it had to be cut."""
+def judge_text(step: Step, n_new: int = 0) -> bool:
+    """Applies the safety list to the present reply, which has `n_new` new characters. False when it had to be cut."""
     reply = step.state.reply
     assert reply is not None
-    verdict = step.state.config.safety.check(reply.text, complete=reply.done)
+    verdict = step.state.config.safety.check(reply.text, complete=reply.done, n_new=n_new)
     if verdict is Verdict.BLOCKED:
         cut(step, "not allowed")
         step.earcon("error")

@@ -92,7 +92,6 @@ class Desktop:
             history,
             default_instructions=DEFAULT_INSTRUCTIONS,
             startup_problems=problems,
-            speculate=not settings.engine_url,
         )
 
     @staticmethod

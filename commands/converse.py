@@ -200,6 +200,11 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def printable(text: str) -> str:
+    """Generated text must not command the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
 def _print(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps({**summary, "out": str(folder)}, ensure_ascii=False) + "\n")
@@ -207,7 +212,7 @@ def _print(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     names = {"user": "You", "assistant": "Sightline", "notice": "Notice"}
     sys.stdout.write(f"Model: {summary['model']}\n")
     for turn in summary["turns"]:
-        text = turn["text"] or ("(spoken, not transcribed)" if turn["role"] == "user" else "(no words)")
+        text = printable(turn["text"]) or ("(spoken, not transcribed)" if turn["role"] == "user" else "(no words)")
         mark = f" … ({turn['cut_by']})" if turn["cut"] else ""
         sound = f"  [{turn['sound']}, {turn['heard_ms'] / 1000:.1f} s]" if turn["sound"] else ""
         sys.stdout.write(f"{names[turn['role']]}: {text}{mark}{sound}\n")

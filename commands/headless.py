@@ -96,7 +96,6 @@ class Headless:
             store,
             default_instructions=DEFAULT_INSTRUCTIONS,
             lossless=not choice.realtime,
-            speculate=not choice.engine_url,
             observe=self._observe,
         )
 

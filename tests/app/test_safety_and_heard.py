@@ -31,6 +31,12 @@ def test_verdicts(text: str, verdict: Verdict) -> None:
     assert LIST.check(text) is verdict
 
 
+@given(st.text(st.sampled_from("kil dyous e.i"), max_size=60), st.integers(0, 3000))
+def test_looking_only_at_what_is_new_judges_alike(new: str, n_before: int) -> None:
+    before = "A word " * (n_before // 7)
+    assert LIST.check(before + new, n_new=len(new)) is LIST.check(before + new)
+
+
 def test_a_complete_text_is_never_held() -> None:
     assert LIST.check("You should die", complete=True) is Verdict.BLOCKED
     assert LIST.check("You should", complete=True) is Verdict.CLEAR

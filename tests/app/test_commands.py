@@ -1,0 +1,73 @@
+"""The small commands of the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import main
+from app.history import History
+from app.view import Latency, TranscriptTurn
+from commands.converse import printable
+from commands.latency_bench import percentile, summarise, table
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    path = tmp_path / "history.sqlite3"
+    monkeypatch.setattr("app.history.history_path", lambda: path)
+    monkeypatch.setattr("commands.history.history_path", lambda: path)
+    history = History(path)
+    number = history.begin("flash-mini", 0.0)
+    history.save(number, TranscriptTurn(1, "user", 1.0, "What is\x1b[2J it?", done=True))
+    history.save(number, TranscriptTurn(2, "assistant", 2.0, "A cup", done=True, cut=True, cut_by="interrupted"))
+    history.close()
+    return number
+
+
+def test_history_lists_shows_saves_and_deletes(stored: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["history"]) == 0
+    assert "2 turns" in capsys.readouterr().out
+    assert main.main(["history", "--show", str(stored)]) == 0
+    shown = capsys.readouterr().out
+    assert "Sightline: A cup … (interrupted)" in shown
+    assert "\x1b" not in shown
+    assert main.main(["history", "--show", str(stored), "--json", "--out", str(tmp_path / "out.json")]) == 0
+    assert len(json.loads((tmp_path / "out.json").read_text())["turns"]) == 2
+    assert main.main(["history", "--show", "99"]) == 2
+    assert main.main(["history", "--show", str(stored), "--out", "/proc/nowhere"]) == 5
+    assert main.main(["history", "--delete", str(stored)]) == 0
+    assert main.main(["history", "--delete", str(stored)]) == 2
+    assert main.main(["history", "--delete-all"]) == 0
+    errors = capsys.readouterr().err
+    assert "There is no conversation 99" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["bench", "nonsense"], ["bench", "latency", "--turns", "0"]])
+def test_what_does_not_exist_is_a_message(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("sightline: ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bench"], ["bench", "--help"]])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(arguments) == 0
+    assert "usage: sightline" in capsys.readouterr().out
+
+
+def test_percentiles_are_of_values_that_were_measured() -> None:
+    values = [float(n) for n in range(1, 21)]
+    assert (percentile(values, 0.5), percentile(values, 0.95)) == (10.0, 19.0)
+    assert percentile([7.0], 0.95) == 7.0
+    latencies = [Latency(n, commit_ms=float(n), first_sample_ms=10.0 * n) for n in range(1, 21)]
+    summary = summarise(latencies)
+    assert summary["first_sample_ms"] == {"p50": 100.0, "p95": 190.0, "n": 20}
+    assert "first_text_ms" not in summary
+    assert len(table(summary).splitlines()) == 3
+
+
+def test_generated_text_does_not_command_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\u202ec\n") == "a [2Jb c"
