@@ -171,7 +171,13 @@ def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tens
     return x * cos[:, None] + torch.cat((-second, first), -1) * sin[:, None]
 
 
-def _attend(layer: Any, x: torch.Tensor, layout: _Layout, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+KeyValue = tuple[torch.Tensor, torch.Tensor]
+
+
+def _attend(
+    layer: Any, x: torch.Tensor, layout: _Layout, cos: torch.Tensor, sin: torch.Tensor, kept: list[KeyValue] | None
+) -> torch.Tensor:
+    """Attention over [N, hidden]; keys and values [N, heads, D] are appended to `kept` when given."""
     attention = layer.self_attn
     head_dim, n_tokens = attention.head_dim, x.shape[0]
     query = _rotate(_rms(attention.q_norm, attention.q_proj(x).view(n_tokens, -1, head_dim)), cos, sin)
@@ -179,6 +185,8 @@ def _attend(layer: Any, x: torch.Tensor, layout: _Layout, cos: torch.Tensor, sin
     value = attention.v_proj(x).view(n_tokens, -1, head_dim)
     groups = attention.num_key_value_groups
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)  # [N, H, D]
+    if kept is not None:
+        kept.append((key, value))
     n_system = layout.n_system
     pieces = []
     if n_system:
@@ -222,8 +230,10 @@ def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return out, experts.num_experts * (load * probabilities.mean(0)).sum()
 
 
-def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Output:
-    """Logits where the batch learns something."""
+def hidden_states(
+    thinker: Any, batch: Batch, *, frozen_encoders: bool = False, kept: list[KeyValue] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The decoder's last hidden states [N, hidden], and the load balance loss of its experts."""
     model = thinker.model.language_model
     layout = _layout(batch)
     x, picture_places, levels = _embed(thinker, batch, frozen_encoders)
@@ -232,15 +242,71 @@ def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Out
     cos, sin = (part[0] for part in model.rotary_emb(x, positions.contiguous()))
     balance = x.new_zeros(())
     for number, layer in enumerate(model.layers):
-        x = x + _attend(layer, _rms(layer.input_layernorm, x), layout, cos, sin)
+        x = x + _attend(layer, _rms(layer.input_layernorm, x), layout, cos, sin, kept)
         y, uneven = _experts(layer.mlp, _rms(layer.post_attention_layernorm, x))
         x = x + y
         balance = balance + uneven
         if number < len(levels):
             x = x.index_add(0, picture_places, levels[number])
+    return _rms(model.norm, x), balance / len(model.layers)
+
+
+def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Output:
+    """Logits where the batch learns something."""
+    hidden, balance = hidden_states(thinker, batch, frozen_encoders=frozen_encoders)
     places, targets, owners = learnt_places(batch)
-    hidden = _rms(model.norm, x[torch.tensor(places)])
-    return Output(thinker.lm_head(hidden), torch.tensor(targets), owners, balance / len(model.layers))
+    return Output(thinker.lm_head(hidden[torch.tensor(places)]), torch.tensor(targets), owners, balance)
+
+
+@torch.no_grad()
+def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[list[int]]:
+    """Greedy continuation of every row (one branch each, nothing learnt in it), without the `end` token."""
+    model = thinker.model.language_model
+    kept: list[KeyValue] = []
+    hidden, _ = hidden_states(thinker, batch, kept=kept)
+    n_system, lengths = len(batch.system), [len(row) for row in batch.rows]
+    longest, count = max(lengths), len(batch.rows)
+    index = torch.zeros(count, n_system + longest, dtype=torch.long)
+    index[:, :n_system] = torch.arange(n_system)
+    seen = torch.zeros(count, n_system + longest, dtype=torch.bool)
+    start = n_system
+    for number, length in enumerate(lengths):
+        index[number, n_system : n_system + length] = torch.arange(start, start + length)
+        seen[number, : n_system + length] = True
+        start += length
+    caches = [tuple(part[index.flatten()].view(count, n_system + longest, *part.shape[1:]).transpose(1, 2)
+                    for part in pair) for pair in kept]  # [B, H, T, D]  # fmt: skip
+    last = index[torch.arange(count), torch.tensor(lengths) + n_system - 1]
+    token = thinker.lm_head(hidden[last]).argmax(-1)
+    position = torch.tensor([max(row.positions[-1]) + 1 for row in batch.rows])
+    written: list[list[int]] = [[] for _ in range(count)]
+    open_rows = [True] * count
+    for _ in range(max_tokens):
+        for row, value in enumerate(token.tolist()):
+            open_rows[row] = open_rows[row] and value != end
+            if open_rows[row]:
+                written[row].append(value)
+        if not any(open_rows):
+            break
+        seen = torch.cat((seen, torch.ones(count, 1, dtype=torch.bool)), 1)
+        mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))[:, None, None]
+        x = model.embed_tokens(token)
+        cos, sin = (part[0] for part in model.rotary_emb(x, position.expand(3, 1, -1)))
+        for number, layer in enumerate(model.layers):
+            y = _rms(layer.input_layernorm, x)
+            attention = layer.self_attn
+            parts = [projection(y).view(count, -1, attention.head_dim)
+                     for projection in (attention.q_proj, attention.k_proj, attention.v_proj)]  # fmt: skip
+            query = _rotate(_rms(attention.q_norm, parts[0]), cos, sin)[:, :, None]
+            key = _rotate(_rms(attention.k_norm, parts[1]), cos, sin)
+            new = [part.repeat_interleave(attention.num_key_value_groups, 1)[:, :, None] for part in (key, parts[2])]
+            caches[number] = tuple(torch.cat(pair, 2) for pair in zip(caches[number], new, strict=True))
+            z = F.scaled_dot_product_attention(query, *caches[number], attn_mask=mask)
+            x = x + attention.o_proj(z[:, :, 0].flatten(1))
+            x = x + _experts(layer.mlp, _rms(layer.post_attention_layernorm, x))[0]
+        token = thinker.lm_head(_rms(model.norm, x)).argmax(-1)
+        position = position + 1
+    return written
 
 
 def learnt_places(batch: Batch) -> tuple[list[int], list[int], list[tuple[int, int]]]:
