@@ -149,7 +149,7 @@ class AudioEncoder(nn.Module):
         x = (
             x.view(n_windows, n_bins, -1, chunk).transpose(1, 2).reshape(-1, 1, n_bins, chunk)
         )  # [W * C, 1, bins, chunk]
-        x = torch.cat([self._downsample(part) for part in x.split(self.config.conv_chunksize)])  # type: ignore[no-untyped-call]
+        x = torch.cat([self._downsample(part) for part in x.split(self.config.conv_chunksize)])
         n_chunks, channels, bins, tokens = x.shape
         x = self.conv_out(x.permute(0, 3, 1, 2).reshape(n_chunks, tokens, channels * bins))  # [W * C, tokens, d_model]
         x = x + sinusoids(tokens, self.config.d_model).to(x)

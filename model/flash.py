@@ -22,6 +22,7 @@ from model.config import DecoderConfig, ModelConfig, load_config
 from model.errors import CheckpointError, InputError
 from model.images import ImageSettings, preprocess
 from model.layers import Rope
+from model.mel import check_settings
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
 from model.quant.load import storage_for, stored_weights
 from model.resample import Resampler
@@ -267,6 +268,7 @@ def load(
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     number_type = _choose_dtype(dtype, config.dtype, where)
     tokenizer = Tokenizer.load(path)
+    check_settings(path, config.thinker.audio.num_mel_bins)
     checkpoint = Checkpoint(path)
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of, where, number_type)

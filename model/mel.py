@@ -10,13 +10,15 @@ whenever no later window raises the floor over cells of an earlier one, always w
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.errors import InputError
+from model.errors import ConfigError, InputError
 
 RATE_HZ = 16_000
 N_FFT = 400
@@ -25,6 +27,23 @@ FRAME_RATE_HZ = RATE_HZ // HOP_LENGTH
 _HALF = N_FFT // 2
 _DYNAMIC_RANGE = 8.0  # in units of log10 of power: 80 dB
 _MIN_POWER = 1e-10
+
+
+def check_settings(directory: Path | str, n_bins: int) -> None:
+    """Raises ConfigError if preprocessor_config.json asks for other features than this module computes."""
+    path = Path(directory) / "preprocessor_config.json"
+    if not path.exists():
+        return
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not valid JSON ({error}); download it again") from error
+    expected = {"sampling_rate": RATE_HZ, "n_fft": N_FFT, "hop_length": HOP_LENGTH, "feature_size": n_bins, "dither": 0}
+    for key, value in expected.items():
+        if data.get(key, value) != value:
+            raise ConfigError(
+                f"{path}: {key} is {data[key]}, but this runtime and config.json have {value}; the files do not match"
+            )
 
 
 def n_mel_frames(n_samples: int) -> int:
@@ -89,6 +108,8 @@ class LogMelStream:
         windows = []
         while self._n_samples >= self._end_of_window():
             windows.append(self._next(self._n_frames_per_window))
+        if windows:
+            self._samples = self._samples.clone()  # lets go of what came in with it
         return windows
 
     def finish(self) -> torch.Tensor | None:
@@ -134,7 +155,7 @@ class LogMelStream:
         self._n_windows += 1
         keep_from = (first_frame + n_frames) * HOP_LENGTH - _HALF
         if keep_from > self._origin:
-            self._samples = self._samples[keep_from - self._origin :].clone()
+            self._samples = self._samples[keep_from - self._origin :]
             self._origin = keep_from
         return (log_mel.clamp_(min=self._peak - _DYNAMIC_RANGE) + 4.0) / 4.0
 

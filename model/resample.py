@@ -55,6 +55,8 @@ class Resampler:
         blocks = []
         while self._last_input(self._n_out + _BLOCK - 1) < self._origin + len(self._samples):
             blocks.append(self._next_block())
+        if blocks:
+            self._forget()
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
     def finish(self) -> npt.NDArray[np.float32]:
@@ -79,10 +81,13 @@ class Resampler:
         windows = np.lib.stride_tricks.sliding_window_view(self._samples, filters.shape[1])[starts]
         block: npt.NDArray[np.float32] = np.einsum("nk,nk->n", windows, filters[numbers % self._up])
         self._n_out += _BLOCK
+        return block
+
+    def _forget(self) -> None:
+        """Drops the samples that no further output needs."""
         keep_from = self._n_out * self._down // self._up - self._reach + 1
         self._samples = self._samples[keep_from - self._origin :].copy()
         self._origin = keep_from
-        return block
 
 
 @lru_cache(maxsize=8)

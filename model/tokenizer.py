@@ -18,7 +18,7 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from tokenizers import Tokenizer as Backend
 
 from model.config import ModelConfig
-from model.errors import ConfigError
+from model.errors import ConfigError, InputError
 
 # Qwen2's split into words, for checkpoints without tokenizer.json.
 _SPLIT = (
@@ -50,7 +50,11 @@ class Tokenizer:
         return cls(_from_parts(directory))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of plain text."""
+        """Token ids of plain text. Raises InputError for half a surrogate pair, which is no text."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"the text has {text[error.start]!r} at {error.start}, which is no character") from error
         return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from model.errors import InputError
-from model.mel import RATE_HZ, LogMelStream, mel_filters, n_mel_frames
+from model.errors import ConfigError, InputError
+from model.mel import RATE_HZ, LogMelStream, check_settings, mel_filters, n_mel_frames
 from model.resample import Resampler
 
 REFERENCE = WhisperFeatureExtractor(feature_size=128)
@@ -93,6 +93,18 @@ def test_a_finished_stream_is_new_and_holds_one_window_at_most():
     for _ in range(50):
         stream.feed(pcm[:1600])
         assert len(stream._samples) + sum(map(len, stream._pieces)) <= RATE_HZ + 1000
+
+
+def test_features_of_another_kind_are_refused(tmp_path):
+    check_settings(tmp_path, 128)  # no file: nothing to contradict
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text('{"sampling_rate": 16000, "n_fft": 400, "hop_length": 160, "feature_size": 128, "dither": 0.0}')
+    check_settings(tmp_path, 128)
+    with pytest.raises(ConfigError, match="feature_size is 128"):
+        check_settings(tmp_path, 80)
+    file.write_text('{"hop_length": 320}')
+    with pytest.raises(ConfigError, match="hop_length is 320"):
+        check_settings(tmp_path, 128)
 
 
 def test_sounds_too_short_for_the_reference():

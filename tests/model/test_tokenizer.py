@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import Qwen2Tokenizer
 
 from model.config import parse_config
-from model.errors import ConfigError
+from model.errors import ConfigError, InputError
 from model.random_config import CHAT_TEMPLATE, SPECIAL_TOKENS, make_tokenizer, processor_files, random_config
 from model.tokenizer import ChatTokens, Tokenizer
 
@@ -98,6 +98,11 @@ def test_typed_control_tokens_stay_text(tokenizer):
     assert tokenizer.decode(ids) == text
 
 
+def test_half_a_surrogate_pair_is_refused(tokenizer):
+    with pytest.raises(InputError, match="no character"):
+        tokenizer.encode("a\ud83d")
+
+
 def test_special_tokens_are_skipped_and_ids_without_token_are_nothing(tokenizer):
     ids = [
         tokenizer.id_of("<|im_start|>"),
@@ -137,7 +142,7 @@ def test_chat_tokens_are_the_templates(tokenizer, reference):
 
 def test_a_tokenizer_of_another_checkpoint_is_refused(tokenizer):
     config = random_config(make_tokenizer())
-    with pytest.raises(ConfigError, match="config.json has id 3"):
+    with pytest.raises(ConfigError, match=r"config\.json has id 3"):
         ChatTokens.of(tokenizer, parse_config({**config, "user_token_id": 3}))
     with pytest.raises(ConfigError, match=r"<\|im_end\|> is"):
         ChatTokens.of(tokenizer, parse_config({**config, "im_end_token_id": 3}))
