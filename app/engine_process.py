@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 READY_TIMEOUT_S = 60.0
 """From start to the line with the address. The model is not loaded by then; a slow disk has to be allowed for."""
 
-STOP_ASKED_S = 1.5
-STOP_TERMINATED_S = 0.5
+STOP_ASKED_S = 1.2
+STOP_TERMINATED_S = 0.4
 STOP_KILLED_S = 0.5
 """Asked, then SIGTERM, then SIGKILL: together under the 3 s in which quitting ends every process."""
 
@@ -102,7 +102,7 @@ class EngineProcess:
         self._watcher.start()
 
     def stop(self) -> bool:
-        """Ends it within 2.5 s, by force when asking does not help; may be called twice. False: it is still there."""
+        """Ends it within 2.6 s, by force when asking does not help; may be called twice. False: it is still there."""
         with self._lock:
             self._stopping = True
             process = self._process

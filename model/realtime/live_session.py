@@ -113,6 +113,8 @@ class LiveSession:
             self._dispatch(event)
         except WireError as mistake:
             self.complain(mistake, event.event_id)
+        except ValueError as error:  # the model refuses it
+            self.complain(WireError("invalid_input", str(error)), event.event_id)
 
     def complain(self, mistake: WireError, event_id: str | None, kind: str = "invalid_request_error") -> None:
         self.send(ErrorEvent(EventError(str(mistake), kind, mistake.code, mistake.param, event_id)))

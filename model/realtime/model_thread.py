@@ -100,7 +100,8 @@ class ModelThread:
             )
             return
         except (OSError, ValueError, RuntimeError, ImportError) as error:
-            log.exception("the model could not be loaded")
+            # A checkpoint that is refused (a ValueError) says itself what is wrong with it.
+            log.error("the model could not be loaded", exc_info=not isinstance(error, ValueError | OSError))
             self._on_failure(_load_failure(error))
             return
         abilities = Abilities(self._model_name, tuple(flash.voices), self._make_detector is not None)

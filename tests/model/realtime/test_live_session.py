@@ -329,6 +329,16 @@ def test_response_while_one_is_made_is_refused() -> None:
     assert client.last("response.done")["response"]["status"] == "completed"
 
 
+def test_what_the_model_refuses_is_answered_and_does_not_end_a_reply() -> None:
+    client = Harness()
+    item_id = client.hear()
+    client.reply()
+    client.session.ledger.clear()  # evicted: the model's memory is bounded
+    client.session._committed = 0
+    answer = client.say("conversation.item.delete", item_id=item_id, event_id="mine")
+    assert (answer[0]["error"]["code"], answer[0]["error"]["event_id"]) == ("invalid_input", "mine")
+
+
 def test_metadata_comes_back() -> None:
     client = Harness()
     client.hear()
