@@ -1,4 +1,4 @@
-"""An independent ear: pocketsphinx writes down speech, so that intelligibility can be compared with the source voice's."""
+"""An independent ear: pocketsphinx writes down speech, to compare its intelligibility with the source voice's."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ def _thinker_state(runs: Path, allow_untrained: bool) -> tuple[Tensors, str]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state["thinker"], f"trained to step {state['step']}"
     if not allow_untrained:
-        raise FileNotFoundError(f"{path} is missing; run first: python -m training.train_thinker (or --allow-untrained)")
+        raise FileNotFoundError(
+            f"{path} is missing; run first: python -m training.train_thinker (or --allow-untrained)"
+        )
     from training.stage import make_thinker
 
     thinker: Tensors = make_thinker().state_dict()
@@ -87,7 +89,7 @@ def _voice_state(runs: Path, stage: str, allow_untrained: bool) -> tuple[Tensors
 
 
 def gather(runs: Path, allow_untrained: bool) -> tuple[Tensors, dict[str, str]]:
-    """All tensors with published names in bfloat16, and a word about each half. ValueError if names or shapes differ."""
+    """All tensors with published names in bfloat16, a word about each half. ValueError if names or shapes differ."""
     thinker, thinker_note = _thinker_state(runs, allow_untrained)
     talker, talker_note = _voice_state(runs, "talker", allow_untrained)
     code2wav, code2wav_note = _voice_state(runs, "code2wav", allow_untrained)
@@ -142,8 +144,8 @@ def model_card(notes: dict[str, str], n_parameters: int, tables: str) -> str:
     halves = "\n".join(f"- {part}: {note}" for part, note in notes.items())
     return f"""# flash-mini
 
-A small Qwen3-Omni ({n_parameters / 1e6:.1f} million parameters, bfloat16) in the published format, trained from nothing on speech of
-free synthetic voices and on rendered pictures. It knows a small closed domain of short English talk about itself and
+A small Qwen3-Omni ({n_parameters / 1e6:.1f} million parameters, bfloat16) in the published format, trained from nothing
+on speech of free synthetic voices and on rendered pictures. It knows a small closed domain of short English talk about itself and
 about simple pictures. It is the default of Sightline, so that everything can be tried without a large download; it is
 not an assistant to rely on.
 
@@ -151,8 +153,9 @@ not an assistant to rely on.
 {halves}
 
 ## Voices
-`ethan` (default) and `chelsie`, learnt from flite's voices rms and slt. The text that the Thinker writes is time-aligned:
-`<|hold|>` tokens fill the codec frames in which no new word is due; decode with special tokens skipped.
+`ethan` (default) and `chelsie`, learnt from flite's voices rms and slt. The text that the Thinker writes is
+time-aligned: `<|hold|>` tokens fill the codec frames in which no new word is due; decode with special tokens
+skipped.
 
 ## Made with
 `training/README.md` in Sightline's repository: every stage is one command; nothing is downloaded.

@@ -22,7 +22,7 @@ _TOKEN_OF_SEGMENT = b"R:SylStructure.parent.parent.R:Token.parent"
 
 
 class _Wave(c.Structure):
-    _fields_ = [  # noqa: RUF012  (ctypes reads this attribute)
+    _fields_ = [
         ("type", c.c_char_p),
         ("sample_rate", c.c_int),
         ("num_samples", c.c_int),
@@ -70,7 +70,9 @@ class _Library:
             for name in ("cmulex", "usenglish"):
                 c.CDLL(f"libflite_{name}.so.1", mode=c.RTLD_GLOBAL)
         except OSError as error:
-            raise RuntimeError(f"flite's library cannot be loaded ({error}); install the system package flite") from error
+            raise RuntimeError(
+                f"flite's library cannot be loaded ({error}); install the system package flite"
+            ) from error
         self.core.flite_init()
         pointer, string = c.c_void_p, c.c_char_p
         self.new_utterance = self._entry("new_utterance", pointer)
@@ -145,7 +147,8 @@ def synthesise(voice: str, words: Sequence[str], stretch: Sequence[float] | None
             lib.set_float(token, b"word_number", float(number))
         lib.synth_tokens(utterance)
         wave = c.cast(lib.wave(utterance), c.POINTER(_Wave)).contents
-        pcm = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).astype(np.float32) / 32768
+        samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,))
+        pcm = samples.astype(np.float32) / np.float32(32768)
         return Utterance(pcm, tuple(_segments(lib, utterance)))
     finally:
         lib.delete_utterance(utterance)

@@ -48,7 +48,7 @@ class Example:
 
 @dataclass
 class Batch:
-    """Utterances of similar length, padded behind: shapes [B, T, ...]; `text` is the token id that comes with a frame."""
+    """Utterances of similar length, padded behind: [B, T, ...]; `text` is the token id that comes with a frame."""
 
     speaker: torch.Tensor  # [B]
     text: torch.Tensor  # [B, T + 1]

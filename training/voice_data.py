@@ -10,6 +10,7 @@ Synthesis takes about 0.1 s a sentence and voice on one core.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import time
@@ -47,7 +48,7 @@ class Record:
 
 def _phrases(plan: timing.Plan, segments: tuple[flite.Segment, ...]) -> list[tuple[int, int]]:
     """Runs of words without a pause in the plan or in the speech: (first word, last word)."""
-    paused_before = {segment.word for before, segment in zip(segments, segments[1:], strict=False) if before.word < 0}
+    paused_before = {segment.word for before, segment in itertools.pairwise(segments) if before.word < 0}
     runs: list[list[int]] = []
     for number in range(len(plan.words)):
         gap = number > 0 and plan.starts[number] > plan.starts[number - 1] + plan.lengths[number - 1]
@@ -59,7 +60,7 @@ def _phrases(plan: timing.Plan, segments: tuple[flite.Segment, ...]) -> list[tup
 
 
 def speak(plan: timing.Plan, voice: str) -> tuple[npt.NDArray[np.float32], list[int]]:
-    """`plan` spoken by a flite voice on its frame grid: float32 [n_frames x FRAME_16K] at 16 kHz, phones of the frames."""
+    """`plan` spoken on its frame grid: float32 [n_frames x FRAME_16K] at 16 kHz, and the phones of the frames."""
     natural = flite.synthesise(voice, plan.words).word_spans_s(len(plan.words))
     stretch = [
         length * timing.FRAME_S / max(end - start, 0.02)

@@ -33,7 +33,7 @@ def options(description: str, *, steps: int, **defaults: Any) -> argparse.Namesp
 def seed_all(seed: int) -> None:
     """Seed torch, numpy and random."""
     torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  (transformers' own randomness, if any)
+    np.random.seed(seed % 2**32)
     random.seed(seed)
 
 

@@ -43,19 +43,22 @@ PLACES = [
     "in front of you",
 ]
 SIGNS = (
-    "exit open closed stop push pull danger hot cold sale free entrance toilet coffee tea milk bread water fire taxi hotel "
+    "exit open closed stop push pull danger hot cold sale "
+    "free entrance toilet coffee tea milk bread water fire taxi hotel "
     "bank police school office press start help please wait private warning poison salt sugar juice soup rice ticket "
     "platform north south east west lift stairs pay cash welcome hello thanks up down on off left right yes no north "
     "men women staff only keep out slow fast new old big small bakery market pharmacy station museum library"
 ).split()
 NOUNS = (
     "man woman child boy girl friend mother father brother sister baby doctor teacher driver guest family water coffee "
-    "tea bread milk sugar salt food lunch dinner breakfast room kitchen bathroom bedroom garden street road bridge river "
+    "tea bread milk sugar salt food lunch dinner breakfast "
+    "room kitchen bathroom bedroom garden street road bridge river "
     "mountain sea beach city town village country world house home school office shop market station airport train car "
     "bus picture image camera screen light colour shape word letter number page line text paper pen box bag coat shirt "
     "question answer problem reason story song music voice sound noise name place time day night morning evening week "
     "month year hour minute second money price job work game team book news weather rain snow wind sun sky star fire "
-    "hand head eye ear mouth foot leg arm heart hair face body horse sheep cow cat dog bird fish tree flower grass leaf "
+    "hand head eye ear mouth foot leg arm heart hair face "
+    "body horse sheep cow cat dog bird fish tree flower grass leaf "
     "table chair bed door window wall floor roof stairs key phone computer machine button assistant message battery "
     "microphone speaker internet language english example idea thing object side corner edge centre part top bottom"
 ).split()
@@ -65,12 +68,15 @@ VERBS_PAST = (
     "cleaned painted wrote read kept left brought sent showed followed chose changed started finished stopped"
 ).split()
 ADJECTIVES = (
-    "big small large little long short tall old young new good bad nice warm cold hot cool dark light bright heavy easy "
-    "hard soft quick slow loud quiet clear blurry empty full open closed clean dirty dry wet safe strong weak round flat "
+    "big small large little long short tall old young new good "
+    "bad nice warm cold hot cool dark light bright heavy easy "
+    "hard soft quick slow loud quiet clear blurry empty full "
+    "open closed clean dirty dry wet safe strong weak round flat "
     "happy sad tired hungry busy ready sure sorry strange simple different similar important possible beautiful careful"
 ).split()
 ADVERBS = (
-    "now today tomorrow yesterday always never often sometimes again soon later already still here there slowly quickly "
+    "now today tomorrow yesterday always never often sometimes "
+    "again soon later already still here there slowly quickly "
     "quietly carefully clearly really maybe perhaps probably almost together alone outside inside away back"
 ).split()
 PREPOSITIONS = "in on at near under over behind beside between above below with without from into across around".split()
