@@ -47,6 +47,7 @@ class Code2WavState:
     steps: list[torch.Tensor]  # one [1, channels] per decoder block: the step that still waits for the next one
     n_blocks_primed: int = field(default=0)  # blocks whose `steps` entry is filled; all of them after a few frames
 
+    @torch.inference_mode()
     def reset(self) -> None:
         """Back to the state before the first frame."""
         self.n_frames = 0
@@ -438,6 +439,7 @@ class Code2Wav(nn.Module):
         self.offsets *= config.codebook_size
         self.is_packed = True
 
+    @torch.inference_mode()
     def new_state(self) -> Code2WavState:
         """A state before the first frame, on the device and in the dtype of the weights."""
         config = self.config
@@ -467,9 +469,11 @@ class Code2Wav(nn.Module):
         self.pack()
         return Code2WavStream(self)
 
-    @torch.inference_mode()
     def forward(self, codes: torch.Tensor, state: Code2WavState) -> torch.Tensor:
-        """The next frames: codes [n, num_quantizers] (n >= 1) -> samples [m] in -1..1. Moves `state` forward."""
+        """The next frames: codes [n, num_quantizers] (n >= 1) -> samples [m] in -1..1. Moves `state` forward.
+
+        Call it in inference mode, as `Code2WavStream` does.
+        """
         tails = iter(state.tails)
         n_frames = codes.shape[0]
         x = self.code_embedding(codes + self.offsets).mean(1)  # [n, hidden]
@@ -500,6 +504,7 @@ class Code2WavStream:
         """Frames pushed since the start."""
         return self._state.n_frames
 
+    @torch.inference_mode()
     def push(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [n, num_quantizers], integers -> float32 samples [m] on the model's device.
 

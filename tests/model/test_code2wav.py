@@ -119,6 +119,16 @@ def test_a_reset_stream_starts_anew_and_later_frames_never_change_earlier_sample
     assert (again - first[: len(again)]).abs().max() < 1e-6
 
 
+def test_a_stream_may_start_in_inference_mode_and_go_on_outside(pair_of_models):
+    _, ours = pair_of_models
+    codes = random_codes(6, ours)
+    with torch.inference_mode():
+        stream = ours.stream()
+        first = stream.push(codes)
+    stream.reset()
+    assert torch.equal(stream.push(codes), first)
+
+
 def test_memory_does_not_grow(pair_of_models):
     _, ours = pair_of_models
     stream = ours.stream()
