@@ -18,8 +18,8 @@ def clock_text(turn: TranscriptTurn, started_at_unix_s: float, *, seconds: bool 
 
 def body_text(turn: TranscriptTurn) -> str:
     """What was said. A spoken question stands as such until it has been written down."""
-    if turn.text:
-        return turn.text
+    if text := turn.text.strip():
+        return text
     if turn.role == "user":
         return "(spoken)" if turn.done else "…"
     return "" if turn.done else "…"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +66,15 @@ class Desktop:
         self._xdotool("type", "--delay", "20", text)
 
     def wait_state(self, *states: str, limit_s: float = 60.0) -> None:
-        wait_until(lambda: self.state in states, f"the state is {' or '.join(states)}", limit_s)
+        self.wait_until(lambda: self.state in states, f"the state is {' or '.join(states)}", limit_s)
+
+    def wait_until(self, condition: Callable[[], bool], what: str, limit_s: float = 30.0) -> None:
+        """As `tests.sound_server.wait_until`, and says what the window shows when it waited in vain."""
+        try:
+            wait_until(condition, what, limit_s)
+        except AssertionError as error:
+            seen = f"state: {self.state}\nproblems: {self.problems}\ntranscript: {self.transcript[-1500:]}"
+            raise AssertionError(f"{error}\n{seen}\nannounced: {self.reader.announcements[-8:]}") from error
 
     def screenshot(self, path: Path) -> None:
         """What stands on the display, as PNG."""
@@ -219,7 +227,7 @@ def session(*, with_sound_devices: bool = True) -> Iterator[Session]:
 @contextlib.contextmanager
 def _display() -> Iterator[str]:
     reader, writer = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1400x1000x24", "-nolisten", "tcp", "-noreset"]
     process = subprocess.Popen(command, pass_fds=(writer,), stderr=subprocess.DEVNULL)
     os.close(writer)
     try:

@@ -22,7 +22,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.e2e.desktop import ENGINE_LIMIT_S, ROOT, Desktop, Session, session
-from tests.sound_server import Recording, wait_until
+from tests.sound_server import Recording
 from tests.video_io.pictures import write_video
 
 pytestmark = [
@@ -60,8 +60,9 @@ def audible(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.bool_]:
 
 def turns(transcript: str, speaker: str) -> list[str]:
     """What one side said, turn by turn; empty and pending turns are left out."""
-    found = re.findall(rf"^{speaker}  \d\d:\d\d\n(.*)$", transcript, re.MULTILINE)
-    return [text for text in found if text not in ("", "…")]
+    parts = re.split(r"^(You|Sightline)  \d\d:\d\d$", transcript, flags=re.MULTILINE)
+    said = [text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True) if name == speaker]
+    return [text for text in said if text not in ("", "…")]
 
 
 def ask_by_voice(app: Desktop, question: Path) -> None:
@@ -71,7 +72,9 @@ def ask_by_voice(app: Desktop, question: Path) -> None:
 
 
 def wait_for_answer(app: Desktop, n_before: int, limit_s: float = 90) -> None:
-    wait_until(lambda: len(turns(app.transcript, "Sightline")) > n_before, "the answer is in the transcript", limit_s)
+    app.wait_until(
+        lambda: len(turns(app.transcript, "Sightline")) > n_before, "the answer is in the transcript", limit_s
+    )
 
 
 def test_the_window_is_up_before_the_engine_and_says_so(app: Desktop) -> None:
@@ -91,19 +94,27 @@ def test_a_spoken_question_is_answered_aloud_and_written_down(app: Desktop) -> N
     heard = audible(take.samples, take.rate_hz)
     assert heard.sum() * 0.02 > 0.2
     assert re.search(r"after \d+\.\d\d s", app.status("Last answer"))
-    wait_until(lambda: len(turns(app.transcript, "You")) == 1, "what the user said is written down", 60)
+    app.wait_until(lambda: len(turns(app.transcript, "You")) == 1, "what the user said is written down", 60)
 
 
 def test_speaking_interrupts_the_reply_and_is_answered(app: Desktop) -> None:
-    n_before = len(turns(app.transcript, "Sightline"))
-    with app.sound.recording() as take:
-        ask_by_voice(app, QUESTIONS[1])
-        app.wait_state("Speaking")
-        wait_until(lambda: _is_playing(take), "the reply can be heard")
-        app.sound.speak(QUESTIONS[2], wait=False)
-        wait_until(lambda: "(interrupted)" in app.transcript, "the reply is marked as interrupted", 30)
-        app.wait_state("Hearing you", "Thinking", "Speaking", "Listening")
-    wait_for_answer(app, n_before + 1)
+    def cut_or_over() -> bool:
+        return "(interrupted)" in app.transcript or app.state == "Listening"
+
+    # A reply can be over before the voice is noticed, and random weights speak noise that an echo canceller may let
+    # drown the voice: then another reply is interrupted.
+    for _ in range(4):
+        with app.sound.recording() as take:
+            ask_by_voice(app, QUESTIONS[1])
+            app.wait_state("Speaking")
+            app.wait_until(lambda take=take: _is_playing(take) or cut_or_over(), "the reply can be heard")
+            app.sound.speak(QUESTIONS[2], wait=False)
+            app.wait_until(cut_or_over, "the reply is cut", 60)
+        if "(interrupted)" in app.transcript:
+            break
+    assert "(interrupted)" in app.transcript
+    cut_at = app.transcript.rindex("(interrupted)")
+    app.wait_until(lambda: bool(turns(app.transcript[cut_at:], "Sightline")), "the interruption is answered", 90)
     app.wait_state("Listening")
 
 
@@ -112,7 +123,7 @@ def test_a_killed_engine_is_said_and_started_again_and_the_next_question_works(a
     before = app.transcript
     os.kill(app.engine_pid(), signal.SIGKILL)
     app.wait_state("Loading", limit_s=20)
-    wait_until(
+    app.wait_until(
         lambda: "engine" in app.problems.lower() or "engine" in " ".join(app.reader.announcements).lower(), "said"
     )
     app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
@@ -125,7 +136,7 @@ def test_a_killed_engine_is_said_and_started_again_and_the_next_question_works(a
 def test_an_unplugged_microphone_is_said_typing_goes_on_and_it_comes_back(app: Desktop) -> None:
     app.sound.unload("microphone")
     app.sound.unload("micpipe")
-    wait_until(lambda: "microphone" in app.problems.lower(), "the problem is shown", 30)
+    app.wait_until(lambda: "microphone" in app.problems.lower(), "the problem is shown", 30)
     n_before = len(turns(app.transcript, "Sightline"))
     app.key("ctrl+l")
     app.type("What is on the table?")
@@ -133,7 +144,7 @@ def test_an_unplugged_microphone_is_said_typing_goes_on_and_it_comes_back(app: D
     wait_for_answer(app, n_before)
     assert "What is on the table?" in turns(app.transcript, "You")
     app.sound.plug_microphone()
-    wait_until(lambda: "microphone" not in app.problems.lower(), "the problem is over", 30)
+    app.wait_until(lambda: "microphone" not in app.problems.lower(), "the problem is over", 30)
     n_before = len(turns(app.transcript, "Sightline"))
     ask_by_voice(app, QUESTIONS[1])
     wait_for_answer(app, n_before)
@@ -170,7 +181,7 @@ def _is_playing(take: Recording) -> bool:
 
 def test_without_any_device_the_window_says_so_and_typing_works() -> None:
     with session(with_sound_devices=False) as user, user.app({}) as app:
-        wait_until(
+        app.wait_until(
             lambda: all(part in app.problems.lower() for part in ("microphone", "speaker", "camera")),
             "the missing devices are named",
             60,
