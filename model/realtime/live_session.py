@@ -94,6 +94,8 @@ class LiveSession:
         self._numbers = count(1)
         self._turns: TurnFinder | None = None
         self._vad_start_ms = 0
+        self._reply_when_free = False
+        """A turn that was found here waits for its reply; one that must not be interrupted may be going on."""
         self._renew_session = False
         self.transcripts = Transcripts(send)
         self._n_positions = 0
@@ -177,8 +179,7 @@ class LiveSession:
             else:
                 self.send(SpeechStopped(found.at_ms, self._buffer().item_id))
                 self._commit()
-                if detection.create_response and self.active_reply is None:
-                    self._create_response(ResponseConfig())
+                self._reply_when_free = detection.create_response
 
     def _append_image(self, event: InputImageBufferAppend) -> None:
         data = decode_base64(event.image, "image")
@@ -334,6 +335,7 @@ class LiveSession:
                 f"Response {self.active_reply.response_id} is being made; cancel it or wait for its response.done.",
             )
         request = configs.response_request(asked, self.config)
+        self._reply_when_free = False
         reply = LiveReply(self._new_id("resp"), self._new_id("item"), request, self.records, self.send)
         if self.last_reply is not None:
             self.last_reply.previous = None
@@ -410,6 +412,10 @@ class LiveSession:
             if may_speak:
                 self._advance(reply)
             return may_speak
+        if reply is None and self._reply_when_free:
+            self._reply_when_free = False
+            self._create_response(ResponseConfig())
+            return True
         if reply is None and self._late_words_wanted():
             self._transcribe()
             return True

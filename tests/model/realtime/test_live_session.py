@@ -510,3 +510,31 @@ def test_server_vad_interrupts_a_reply() -> None:
 def test_server_vad_without_a_detector_is_refused() -> None:
     answer = Harness().say("session.update", session={"audio": {"input": {"turn_detection": {"type": "server_vad"}}}})
     assert answer[0]["error"]["param"] == "session.audio.input.turn_detection.type"
+
+
+def test_server_vad_that_must_not_interrupt_answers_afterwards() -> None:
+    client = Harness(make_detector=LoudnessDetector)
+    client.say(
+        "session.update",
+        session={"audio": {"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}}},
+    )
+    client.hear()
+    client.say("response.create")
+    client.work(4)
+    client.say("input_audio_buffer.append", audio=pcm16(0.5))
+    client.say("input_audio_buffer.append", audio=pcm16(1.0, level=0.0))
+    client.work()
+    done = [event["response"]["status"] for event in client.events if event["type"] == "response.done"]
+    assert done == ["completed", "completed"]
+
+
+def test_a_long_conversation_holds_on_to_nothing_old() -> None:
+    client = Harness()
+    for _ in range(30):
+        client.hear(0.2)
+        client.reply()
+    newest = client.live.last_reply
+    assert newest is not None
+    assert newest.previous is not None
+    assert newest.previous.previous is None
+    assert client.live.turn.inputs == []
