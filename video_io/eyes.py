@@ -160,7 +160,8 @@ class Eyes:
         try:
             source = self._open_source(choice, clock=self._clock)
         except ValueError as error:
-            self._on_event(SourceEvent(SourceEventKind.MISSING, choice, f"There is {error}.", "Choose another source."))
+            message = f"“{choice}” cannot be shown: {error}."
+            self._on_event(SourceEvent(SourceEventKind.MISSING, choice, message, "Choose another source."))
             return
         with self._selecting:
             self._selector.forget()
