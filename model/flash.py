@@ -40,6 +40,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
 POSITIONS_LIMIT = 32768
 POSITIONS_LEAST = 2048
+TALKER_PROMPT_ROWS = 9  # of a reply, before its first frame
 SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)
 
 
@@ -173,7 +174,9 @@ class Flash:
     def new_talker_cache(self, max_positions: int) -> KVCache:
         """An empty Talker cache (a token one when the checkpoint cannot speak)."""
         config = self.config.talker.text if self.config.talker is not None else self.config.thinker.text
-        return self._new_cache(config, max_positions if self.config.talker is not None else 1)
+        # User turns and the frames of one reply: on a GPU all of it has a fixed place from the start.
+        room = max_positions + self.generation.max_frames + TALKER_PROMPT_ROWS
+        return self._new_cache(config, room if self.config.talker is not None else 1)
 
     def _new_cache(self, config: DecoderConfig, max_positions: int) -> KVCache:
         capacity = max_positions if self.device.type == "cuda" else min(FIRST_CAPACITY, max_positions)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.context import MediaRows, TextRows
 from model.errors import InputError
 from model.events import ReplyDone, SpeechDelta, TextDelta
-from model.flash import Flash
+from model.flash import Flash, load
+from model.random_checkpoint import write_random_checkpoint
+from model.random_config import make_tokenizer, random_config
 from model.session import Session
 from tests.model.talk import assert_same, greedy_session, merged, noise, picture, say, snapshot
 
@@ -163,15 +167,9 @@ def test_reply_without_speech(flash: Flash) -> None:
     assert say(other).tokens == silent.tokens
 
 
-def test_checkpoint_without_speech(tmp_path: object) -> None:
-    from pathlib import Path
-
-    from model.flash import load
-    from model.random_checkpoint import write_random_checkpoint
-    from model.random_config import make_tokenizer, random_config
-
+def test_checkpoint_without_speech(tmp_path: Path) -> None:
     tokenizer = make_tokenizer()
-    directory = write_random_checkpoint(Path(str(tmp_path)), random_config(tokenizer, speech=False), tokenizer)
+    directory = write_random_checkpoint(tmp_path, random_config(tokenizer, speech=False), tokenizer)
     flash = load(directory, device="cpu")
     assert flash.voices == ()
     session = flash.session("", max_positions=512)
@@ -299,3 +297,24 @@ def test_text_cannot_pose_as_a_turn(flash: Flash) -> None:
 def test_bad_settings_are_refused(flash: Flash, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         flash.session(**options)  # type: ignore[arg-type]
+
+
+def test_bfloat16(flash: Flash, checkpoint_of: Callable[[str], Path]) -> None:
+    """Half precision runs through every part and stays near float32."""
+    half = load(checkpoint_of("plain"), device="cpu", dtype="bfloat16")
+    ids = torch.arange(20)
+    logits = []
+    for one in (flash, half):
+        with torch.inference_mode():
+            hidden = one.thinker(
+                one.thinker.embed(ids), one.thinker_rope.text(0.0, 20), one.new_thinker_cache(32)
+            ).hidden
+            logits.append(one.thinker.logits(hidden))
+    assert float((logits[0] - logits[1]).norm() / logits[0].norm()) < 0.1
+    session = greedy_session(half, "Be brief.")
+    session.see(picture(64, 64), at_s=0.5)
+    session.hear(noise(1.5))
+    said = say(session)
+    assert said.samples.dtype == np.float32
+    assert said.done.stats.n_frames == 5
+    session.transcribe_user(max_tokens=3)
