@@ -145,9 +145,9 @@ def model_card(notes: dict[str, str], n_parameters: int, tables: str) -> str:
     return f"""# flash-mini
 
 A small Qwen3-Omni ({n_parameters / 1e6:.1f} million parameters, bfloat16) in the published format, trained from nothing
-on speech of free synthetic voices and on rendered pictures. It knows a small closed domain of short English talk about itself and
-about simple pictures. It is the default of Sightline, so that everything can be tried without a large download; it is
-not an assistant to rely on.
+on speech of free synthetic voices and on rendered pictures. It knows a small closed domain of short English talk about
+itself and about simple pictures. It is the default of Sightline, so that everything can be tried without a large
+download; it is not an assistant to rely on.
 
 ## State of this checkpoint
 {halves}
