@@ -34,7 +34,8 @@ from audio_io.wav_source import WavSource
 from commands.compose import make_engine
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
 from tests.app.engine_server import TOKEN, engine_server
-from tests.model.realtime.scripted import ScriptedFlash
+from tests.audio_io.voices import spoken
+from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
 
 PATIENCE_S = 30.0
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -167,6 +168,45 @@ def test_the_users_voice_cuts_a_reply_and_both_sides_know_where(tmp_path: Path) 
         assert f"interrupt({cut.heard_ms})" in flash.newest.calls
         assert kept.startswith(cut.text)  # the model remembers what the transcript says was heard
         assert len(cut.text.split()) == -(-cut.heard_ms // 80)
+
+
+class UnderstandingFlash(ScriptedFlash):
+    """Transcribes every utterance after the first as `second`."""
+
+    second = ""
+
+    def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+        made = super().session(instructions, voice)
+        made.transcribe_user = lambda **_: self.second  # type: ignore[method-assign]
+        return made
+
+
+@pytest.mark.parametrize(("words", "cuts"), [("Mm-hm.", False), ("No!", True)])
+def test_a_short_voice_during_a_reply_is_judged_by_its_words(tmp_path: Path, words: str, cuts: bool) -> None:
+    flash = UnderstandingFlash(words=LONG)
+    flash.second = words
+    with remote_room(tmp_path, flash, realtime=True) as user:
+        user.wait_phase(Phase.LISTENING)
+        user.assistant.send(cmd.SendText("Tell me a story"))
+        user.wait(lambda view: any(turn.role == "assistant" and turn.heard_ms > 300 for turn in view.transcript))
+        user.source.say(spoken("no"), "a short word")
+        user.wait_phase(Phase.HEARING)
+        user.wait_phase(Phase.SPEAKING, Phase.REPLYING)
+        if cuts:
+            user.wait(lambda view: any(turn.cut for turn in view.transcript))
+            user.wait_answered(2)
+            assert [(role, cut_by) for role, _, cut_by in user.said] == [
+                ("user", ""),
+                ("assistant", "interrupted"),
+                ("user", ""),
+                ("assistant", ""),
+            ]
+            assert user.said[2][1] == words
+            return
+        user.wait_answered(1)
+        assert user.said == [("user", "Tell me a story", ""), ("assistant", "".join(LONG), "")]
+        assert len(user.player.heard_samples("reply-1")) == len(LONG) * 1920  # every sample, once
+        assert [kind for kind, _ in flash.newest.held if kind != "said"] == ["user"]  # the aside left no trace
 
 
 def test_stop_repeat_mute_and_describe(tmp_path: Path) -> None:
