@@ -3,6 +3,9 @@
 Lives on the model thread, which calls `handle` for everything that the client has sent and then `work` for one piece of
 work at a time (a step of the reply, a piece of sound to prefill), so that a cancellation waits for one step at most.
 While a reply is being made the model takes nothing else: what arrives is kept in the open turn and prefilled after it.
+
+It is one long module on purpose: every client event touches the same four things (open turn, newest reply, records,
+model session), and the order in which they are touched is what has to be read in one place.
 """
 
 from __future__ import annotations
