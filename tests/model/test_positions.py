@@ -13,12 +13,16 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from transformers import Qwen2Tokenizer, Qwen3OmniMoeProcessor, WhisperFeatureExtractor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeConfig
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import (
     Qwen3OmniMoePreTrainedModelForConditionalGeneration as Reference,
 )
 
 from model.flash import Flash
+from model.random_config import CHAT_TEMPLATE
 from model.session import Session
 from tests.model.oracle import Prompt
 
@@ -94,6 +98,39 @@ def finish(prompt: Prompt, at: int) -> list[int]:
     user_ids = prompt.text("<|im_end|>\n").ids[at:]
     prompt.text("<|im_start|>assistant\n")
     return user_ids
+
+
+def test_prompts_are_what_the_references_processor_makes(directory):
+    """The prompts that this and the other parity tests compare with, against Qwen3OmniMoeProcessor itself."""
+
+    class Processor(Qwen3OmniMoeProcessor):
+        """Without a video processor, which needs torchvision."""
+
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument_name != "video_processor":
+                return super().check_argument_for_proper_class(argument_name, argument)
+            return None
+
+    processor = Processor(
+        Qwen2VLImageProcessorPil.from_pretrained(directory),
+        None,
+        WhisperFeatureExtractor.from_pretrained(directory),
+        Qwen2Tokenizer.from_pretrained(directory),
+        chat_template=CHAT_TEMPLATE,
+    )
+    rgb, pcm = picture(64, 96), sound(23_456)
+    content = [{"type": "image"}, {"type": "audio"}, {"type": "text", "text": "What is this?"}]
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
+    text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    expected = processor(text=[text], images=[Image.fromarray(rgb)], audio=[pcm], return_tensors="pt")
+    prompt, at = start(directory, "Be brief.")
+    prompt.text("<|im_start|>user\n").image(rgb).sound(pcm).text("What is this?")
+    finish(prompt, at)
+    inputs = prompt.inputs()
+    assert inputs.keys() - {"use_audio_in_video"} <= expected.keys()
+    for name, value in inputs.items():
+        assert value.shape == expected[name].shape
+        assert (value.float() - expected[name].float()).abs().max() < 1e-5, name
 
 
 def test_text_only(flash, directory, recorded):
