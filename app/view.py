@@ -72,7 +72,7 @@ class Problem:
     """Something the user should know. Stays in `View.problems` until it is over (`code` says which)."""
 
     code: str
-    """Stable name: "engine lost", "engine failed", "microphone", "speaker", "camera", "settings", "remote", …"""
+    """Stable name: "engine lost", "engine failed", "microphone", "speaker", "pictures", "settings", "remote", …"""
     message: str
     """What happened, in one sentence."""
     remedy: str = ""

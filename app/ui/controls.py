@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QPushButton, 
 
 from app.ui.actions import Actions
 from app.ui.icons import icon
+from app.ui.state_card import has_problem
 from app.ui.theme import Theme
 from app.view import Phase, View
 
@@ -87,8 +88,10 @@ class Controls(QWidget):
         self._drawn = ()
 
     def show_view(self, view: View) -> None:
-        busy = view.phase in (Phase.REPLYING, Phase.SPEAKING)
-        drawn = (view.microphone_on, view.camera_on, busy, view.push_to_talk)
+        missing = {
+            name for name, code in (("microphone", "microphone"), ("camera", "pictures")) if has_problem(view, code)
+        }
+        drawn = (view.microphone_on, view.camera_on, missing, view.push_to_talk)
         if drawn == self._drawn or self._theme is None:
             return
         self._drawn = drawn
@@ -96,9 +99,11 @@ class Controls(QWidget):
             (self.microphone, view.microphone_on, "Microphone"),
             (self.camera, view.camera_on, "Camera"),
         ):
-            button.setText(f"{name} {'on' if on else 'off'}")
-            colour = self._theme.phases[Phase.LISTENING if on else Phase.PAUSED]
-            button.setIcon(icon(name.lower() if on else f"{name.lower()}-off", colour))
+            state = "off" if not on else "missing" if name.lower() in missing else "on"
+            button.setText(f"{name} {state}")
+            colours = {"on": Phase.LISTENING, "off": Phase.PAUSED, "missing": Phase.FAILED}
+            drawing = name.lower() if state == "on" else f"{name.lower()}-off"
+            button.setIcon(icon(drawing, self._theme.phases[colours[state]]))
         self.privacy.setText("Both off" if view.microphone_on or view.camera_on else "Both on")
         self.talk.setText("Talk, then release" if view.push_to_talk else "Hold to talk")
         # Never disabled: a focused button that goes dead throws a screen reader's user out of place.

@@ -15,10 +15,29 @@ FALL_DB = 3.0  # the meter rises at once and falls slowly, so that short words c
 N_BARS = 24
 
 
+NO_MICROPHONE = "No microphone"
+
+
+def has_problem(view: View, code: str) -> bool:
+    return any(problem.code == code for problem in view.problems)
+
+
+def state_of(view: View) -> tuple[str, Phase]:
+    """The word that is shown, and the state whose icon and colour go with it.
+
+    Who waits for a voice without a microphone does not listen: that must not look (or sound) as if it did.
+    """
+    if view.phase is Phase.LISTENING and view.microphone_on and has_problem(view, "microphone"):
+        return NO_MICROPHONE, Phase.FAILED
+    return view.phase.label, view.phase
+
+
 def detail_of(view: View, talk_key: str) -> str:
     """The line under the state: what to do now, or what is being waited for."""
     if view.phase is Phase.STARTING:
         return f"{view.engine.detail[:1].upper()}{view.engine.detail[1:]} …" if view.engine.detail else "Starting …"
+    if state_of(view)[0] == NO_MICROPHONE:
+        return "Type your question"
     if view.phase is Phase.LISTENING:
         return "Speak whenever you like" if view.microphone_on else f"Type, or hold {talk_key} to talk"
     if view.phase is Phase.HEARING:
@@ -94,29 +113,32 @@ class StateCard(QFrame):
         layout.addWidget(self.meter)
         self._theme: Theme | None = None
         self._size_pt = 11.0
-        self._phase: Phase | None = None
+        self._state: tuple[str, Phase] | None = None
 
     def set_theme(self, theme: Theme, size_pt: float) -> None:
         self._theme, self._size_pt = theme, size_pt
-        self._paint_phase()
+        self._paint_state()
 
     def show_view(self, view: View, talk_key: str) -> None:
-        if view.phase is not self._phase:
-            self._phase = view.phase
-            self._paint_phase()
+        state = state_of(view)
+        if state != self._state:
+            self._state = state
+            self._paint_state()
         detail = detail_of(view, talk_key)
         if detail != self.detail.text():
             self.detail.setText(detail)
-        self.meter.show_level(view.level_dbfs, view.microphone_on or view.push_to_talk)
+        listens = (view.microphone_on or view.push_to_talk) and not has_problem(view, "microphone")
+        self.meter.show_level(view.level_dbfs, listens)
 
-    def _paint_phase(self) -> None:
-        if self._theme is None or self._phase is None:
+    def _paint_state(self) -> None:
+        if self._theme is None or self._state is None:
             return
-        colour = self._theme.phases[self._phase]
+        word, phase = self._state
+        colour = self._theme.phases[phase]
         size_px = round(self._size_pt * 4.2)
-        self.icon.setPixmap(pixmap(f"state-{self._phase.value}", colour, size_px, self.devicePixelRatioF()))
+        self.icon.setPixmap(pixmap(f"state-{phase.value}", colour, size_px, self.devicePixelRatioF()))
         self.icon.setFixedSize(size_px, size_px)
-        self.word.setText(self._phase.label)
+        self.word.setText(word)
         self.word.setStyleSheet(f"color: {colour}; font-size: {self._size_pt * 1.9:.1f}pt; font-weight: 600;")
-        self.word.setAccessibleName(f"State: {self._phase.label}")
+        self.word.setAccessibleName(f"State: {word}")
         self.meter.set_colours(colour, self._theme.line)

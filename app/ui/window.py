@@ -227,6 +227,6 @@ def _why_no_picture(view: View) -> str:
     if not view.camera_on:
         return "Camera off"
     for problem in reversed(view.problems):
-        if problem.code == "camera":
+        if problem.code == "pictures":
             return problem.message
     return "No picture yet"

@@ -194,6 +194,19 @@ def test_problems_show_their_remedies_and_trying_again_is_offered_when_it_helps(
     assert not desk.window.problems.isVisible()
 
 
+def test_waiting_without_a_microphone_is_not_called_listening(desk: Desk) -> None:
+    missing = (Problem("microphone", "No microphone is plugged in."), Problem("pictures", "There is no camera."))
+    desk.show(phase=Phase.LISTENING, problems=missing, level_dbfs=-20.0)
+    assert desk.window.state.word.text() == "No microphone"
+    assert "Type" in desk.window.state.detail.text()
+    assert desk.window.state.meter._lit == 0
+    assert desk.window.controls.microphone.text() == "Microphone missing"
+    assert desk.window.controls.camera.text() == "Camera missing"
+    desk.show(problems=())
+    assert desk.window.state.word.text() == "Listening"
+    assert desk.window.controls.microphone.text() == "Microphone on"
+
+
 def test_a_remote_engine_is_visible_in_every_state(desk: Desk) -> None:
     assert not desk.window.remote.isVisible()
     for phase in Phase:

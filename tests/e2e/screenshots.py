@@ -1,0 +1,35 @@
+"""Takes the pictures in docs/ from the real window: `python -m tests.e2e.screenshots docs`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.e2e.desktop import ENGINE_LIMIT_S, ROOT, session
+
+SAMPLES = ROOT / "assets" / "samples"
+
+
+def take(folder: Path) -> None:
+    """Listening, speaking and a problem, with the camera on a picture of a table."""
+    settings = {"pictures": f"file:{SAMPLES / 'table.jpg'}", "reply_limit_s": 20.0}
+    with session() as user, user.app(settings) as app:
+        app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
+        app.sound.speak(SAMPLES / "question-1.wav", wait=False)
+        app.wait_state("Speaking")
+        app.wait_until(lambda: len(app.transcript.rpartition("Sightline")[2]) > 12, "some of the reply was heard")
+        app.screenshot(folder / "window-speaking.png")
+        app.wait_state("Listening")
+        app.wait_until(lambda: "…" not in app.transcript, "the question is written down", 60)
+        app.screenshot(folder / "window-listening.png")
+        app.sound.unload("microphone")
+        app.sound.unload("micpipe")
+        app.wait_until(lambda: "microphone" in app.problems.lower(), "the problem is shown")
+        time.sleep(0.5)  # the level meter falls
+        app.screenshot(folder / "window-problem.png")
+        app.quit()
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]).resolve())
