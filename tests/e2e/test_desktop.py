@@ -166,9 +166,10 @@ def test_the_screen_reader_was_told(app: Desktop) -> None:
     assert "microphone" in said
 
 
-def test_quitting_ends_every_process_in_time(app: Desktop) -> None:
-    pids = app.descendants()
-    assert len(pids) >= 2
+def test_quitting_in_the_middle_of_a_reply_ends_every_process_in_time(app: Desktop) -> None:
+    ask_by_voice(app, QUESTIONS[0])
+    app.wait_state("Speaking")
+    assert len(app.descendants()) >= 2
     took_s = app.quit("ctrl+q")
     print(f"quit after {took_s:.2f} s")
     assert app.process.returncode == 0
@@ -192,6 +193,22 @@ def test_without_any_device_the_window_says_so_and_typing_works() -> None:
         app.key("Return")
         wait_for_answer(app, 0)
         assert app.quit() <= QUIT_LIMIT_S
+
+
+NO_PORTAUDIO = """
+import ctypes.util
+find = ctypes.util.find_library
+ctypes.util.find_library = lambda name: None if name == "portaudio" else find(name)
+"""
+
+
+def test_without_portaudio_the_window_says_how_to_get_it() -> None:
+    with session() as user:
+        (user.home / "sitecustomize.py").write_text(NO_PORTAUDIO)
+        user.environment["PYTHONPATH"] = str(user.home)
+        with user.app({"pictures": "none"}) as app:
+            app.wait_until(lambda: "libportaudio2" in app.problems, "the missing library is named", 60)
+            assert app.quit() <= QUIT_LIMIT_S
 
 
 def test_quitting_while_loading_ends_every_process() -> None:
