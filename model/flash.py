@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
+UNKNOWN_FREE_BYTES = 4 << 30  # assumed where the system does not say
 POSITIONS_LIMIT = 32768
-POSITIONS_LEAST = 2048
+POSITIONS_LEAST = 2048  # by default
+POSITIONS_MINIMUM = 64  # that a session can be opened with
+PICTURE_TOKENS = 768  # of the largest picture by default, about 880 x 880 pixels
 TALKER_PROMPT_ROWS = 9  # of a reply, before its first frame
 SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)
 
@@ -132,11 +135,22 @@ class Flash:
     ) -> Session:
         """Opens a conversation. See `model.session.Session`.
 
-        `max_positions` is the budget of the caches (default: by free memory); `seed` makes sampled replies repeat.
-        Raises InputError for an unknown voice or an impossible setting.
+        `max_positions` is the budget of the caches (default: by free memory); `seed` makes sampled replies repeat;
+        larger pictures than `max_picture_pixels` are scaled down (default: to 768 positions of the Thinker). Raises
+        InputError for an unknown voice or an impossible setting.
         """
         from model.session import Session, SessionOptions
 
+        if max_positions is not None and max_positions < POSITIONS_MINIMUM:
+            raise InputError(f"max_positions is {max_positions}, expected at least {POSITIONS_MINIMUM}")
+        if max_picture_pixels is None:
+            vision = self.config.thinker.vision
+            per_token = (vision.patch_size * vision.spatial_merge_size) ** 2
+            max_picture_pixels = min(self.image_settings.max_pixels, PICTURE_TOKENS * per_token)
+        elif max_picture_pixels < self.image_settings.min_pixels:
+            raise InputError(
+                f"max_picture_pixels is {max_picture_pixels}, expected {self.image_settings.min_pixels} or more"
+            )
         if voice is None:
             voice = self.voices[0] if self.voices else ""
         elif self.voices and voice.lower() not in {name.lower() for name in self.voices}:
@@ -268,7 +282,7 @@ def load(
     """
     path = Path(path)
     config = load_config(path)
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    where = _choose_device(device)
     number_type = _choose_dtype(dtype, config.dtype, where)
     tokenizer = Tokenizer.load(path)
     check_settings(path, config.thinker.audio.num_mel_bins)
@@ -361,6 +375,17 @@ def build(config: ModelConfig) -> Parts:
         )
 
 
+def _choose_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"device is {device!r}, expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device is {device!r}, but torch finds no CUDA GPU; use auto or cpu, or install a CUDA build")
+    return torch.device(device)
+
+
 def _choose_dtype(dtype: str, stored: str, device: torch.device) -> torch.dtype:
     if dtype != "auto":
         if dtype not in DTYPES:
@@ -383,9 +408,12 @@ def _bytes_per_position(config: DecoderConfig, dtype: torch.dtype) -> int:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 4 << 30
+    memory = Path("/proc/meminfo")
+    if memory.exists():
+        for line in memory.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return UNKNOWN_FREE_BYTES
 
 
 def _generation(path: Path, config: ModelConfig) -> Generation:

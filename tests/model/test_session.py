@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -292,6 +294,7 @@ def test_text_cannot_pose_as_a_turn(flash: Flash) -> None:
         ({"audio_window_s": 0.3}, "window"),
         ({"instructions": "x" * 600, "max_positions": 500}, "max_positions"),
         ({"max_positions": 0}, "max_positions"),
+        ({"max_picture_pixels": 5}, "max_picture_pixels"),
     ],
 )
 def test_bad_settings_are_refused(flash: Flash, options: dict[str, object], message: str) -> None:
@@ -318,3 +321,30 @@ def test_bfloat16(flash: Flash, checkpoint_of: Callable[[str], Path]) -> None:
     assert said.samples.dtype == np.float32
     assert said.done.stats.n_frames == 5
     session.transcribe_user(max_tokens=3)
+
+
+def test_large_pictures_are_scaled_down(flash: Flash) -> None:
+    session = greedy_session(flash)
+    session.see(picture(1500, 2000))
+    session.commit()
+    assert 700 < session.n_positions < 780
+    small = greedy_session(flash, max_picture_pixels=128 * 128)
+    small.see(picture(1500, 2000))
+    small.commit()
+    assert small.n_positions < 25
+
+
+@pytest.mark.parametrize("device", ["tpu", "", "cuda:x" if not torch.cuda.is_available() else "quantum"])
+def test_unknown_devices_are_refused(checkpoint_of: Callable[[str], Path], device: str) -> None:
+    with pytest.raises(InputError, match="device"):
+        load(checkpoint_of("plain"), device=device)
+
+
+def test_the_protocol_imports_without_torch() -> None:
+    code = "import sys, model, model.realtime.events, model.events; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    import model
+
+    assert model.load is load
+    with pytest.raises(AttributeError, match="nonsense"):
+        model.nonsense  # noqa: B018
