@@ -25,6 +25,7 @@ from app import events as ev
 from app.commands import Command
 from app.conversation import reduce
 from app.effects import Effect
+from app.engine_client import is_on_this_machine
 from app.history import History
 from app.inbox import Inbox, Overflow
 from app.latency import LatencyMeter
@@ -399,7 +400,9 @@ class Assistant:
                 self._update_session()
                 self._feed(ev.EngineReady(now_s))
             case EngineBusy(detail):
-                self._show(engine=replace(info, ready=False, detail=detail))
+                url = self._store.settings.engine_url
+                remote = bool(url) and not is_on_this_machine(url)
+                self._show(engine=replace(info, remote=remote, url=url, ready=False, detail=detail))
             case EngineDown(reason, remedy, final):
                 self._show(engine=replace(info, ready=False, detail=reason))
                 self._feed(ev.EngineLost(now_s, reason, remedy, final))

@@ -179,6 +179,10 @@ def _voice_started(step: Step, event: VoiceStarted) -> None:
     if step.state.muted and not event.forced:
         step.do(DropSound(event.utterance))
         return
+    if step.state.engine is Engine.FAILED:
+        step.do(DropSound(event.utterance))
+        _say_failed(step)
+        return
     if step.state.utterance is not None:  # its end was lost on the way
         _voice_ended(step, VoiceEnded(event.at_s, step.state.utterance.number))
     step.set(utterance=Utterance(event.utterance, event.at_s, event.forced))
@@ -306,9 +310,17 @@ def _push_to_talk(step: Step, event: PushToTalkSet) -> None:
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
+def _say_failed(step: Step) -> None:
+    step.earcon("error")
+    step.say("The engine does not run, so there is no answer. Choose Retry.", urgent=True)
+
+
 def _text_entered(step: Step, event: TextEntered) -> None:
     text = event.text.strip()
     if not text:
+        return
+    if step.state.engine is Engine.FAILED:
+        _say_failed(step)
         return
     if len(text) > MAX_TEXT_CHARS:
         step.say(f"The text has {len(text)} characters; at most {MAX_TEXT_CHARS} are taken.", urgent=True)

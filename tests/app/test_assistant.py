@@ -288,6 +288,13 @@ def test_an_engine_that_cannot_load_is_a_failure_that_says_why(tmp_path: Path) -
         assert any(said.urgent for said in user.announced)
 
 
+def test_a_remote_engine_is_shown_as_one_before_it_answers(tmp_path: Path) -> None:
+    with room(tmp_path, engine_url="ws://192.0.2.1:9/v1/realtime") as user:  # an address that nobody has
+        view = user.wait(lambda view: view.engine.url)
+        assert view.engine.remote
+        assert not view.engine.ready
+
+
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/v1/realtime", "ws://"])
 def test_an_address_without_an_engine_is_a_failure_that_says_why(tmp_path: Path, url: str) -> None:
     with room(tmp_path, engine_url=url) as user:

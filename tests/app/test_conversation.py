@@ -357,6 +357,9 @@ def test_an_engine_that_dies_again_and_again_is_a_failure_with_a_remedy() -> Non
         story.now(ev.EngineLost(1.0 + count, "it was killed."))
     assert story.state.phase is Phase.FAILED
     assert story.state.problems[-1].remedy
+    for asked in (ev.TextEntered(8.0, "hello"), ev.VoiceStarted(8.1, 1)):
+        assert any("does not run" in said.announcement.text for said in of(fx.Announce, story.now(asked)))
+    assert story.state.phase is Phase.FAILED
     assert fx.StartEngine(0.0) in story.now(ev.RetryAsked(9.0))
     story.now(ev.EngineReady(10.0))
     assert story.state.phase is Phase.LISTENING
