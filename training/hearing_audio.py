@@ -131,7 +131,9 @@ def tokens_of_frames(n_frames: int) -> int:
     return whole * TOKENS_PER_CHUNK + rest
 
 
-def features(sounds: list[Pcm], n_bins: int, tilt: torch.Tensor | None = None) -> SoundBatch:
+def features(
+    sounds: list[Pcm], n_bins: int, tilt: torch.Tensor | None = None, device: torch.device | None = None
+) -> SoundBatch:
     """Samples at 16 kHz -> features. `tilt` [B, bins] is added to the log10 power (a microphone's colour)."""
     n_frames = torch.tensor([len(pcm) // HOP_LENGTH for pcm in sounds])
     window = CHUNK_FRAMES * WINDOW_CHUNKS
@@ -140,12 +142,15 @@ def features(sounds: list[Pcm], n_bins: int, tilt: torch.Tensor | None = None) -
     padded = torch.zeros(len(sounds), longest)
     for row, pcm in enumerate(sounds):
         padded[row, : len(pcm)] = torch.from_numpy(pcm[:longest])
-    spectrum = torch.stft(padded, N_FFT, HOP_LENGTH, window=torch.hann_window(N_FFT), return_complex=True)
+    padded = padded.to(device)
+    spectrum = torch.stft(
+        padded, N_FFT, HOP_LENGTH, window=torch.hann_window(N_FFT, device=device), return_complex=True
+    )
     power = spectrum[..., :-1].abs().square()  # [B, freqs, frames]
-    log_mel = (mel_filters(n_bins) @ power).clamp_(min=1e-10).log10()
+    log_mel = (mel_filters(n_bins).to(device) @ power).clamp_(min=1e-10).log10()
     if tilt is not None:
-        log_mel = log_mel + tilt[:, :, None]
-    valid = torch.arange(log_mel.shape[2])[None] < n_frames[:, None]
+        log_mel = log_mel + tilt.to(device)[:, :, None]
+    valid = (torch.arange(log_mel.shape[2])[None] < n_frames[:, None]).to(device)
     masked = log_mel.masked_fill(~valid[:, None], -10.0)
     peaks = masked.view(len(sounds), n_bins, n_windows, window).amax((1, 3)).cummax(1).values  # [B, windows]
     floor = (peaks - _DYNAMIC_RANGE).repeat_interleave(window, 1)[:, None]
@@ -184,7 +189,8 @@ def encode(tower: Any, batch: SoundBatch) -> torch.Tensor:
     x = x.reshape(n_sounds * n_windows, width, -1)  # [W, 26, D]
     n_tokens = torch.tensor(batch.n_tokens)[:, None] - torch.arange(n_windows)[None] * width
     allowed = torch.arange(width)[None] < n_tokens.clamp(1, width).reshape(-1, 1)
-    mask = torch.zeros(x.shape[0], 1, 1, width).masked_fill(~allowed[:, None, None], float("-inf")).to(x.device)
+    mask = torch.zeros(x.shape[0], 1, 1, width).masked_fill(~allowed[:, None, None], float("-inf"))
+    mask = mask.to(x.device)
     for layer in tower.layers:
         x = x + _attention(layer.self_attn, layer.self_attn_layer_norm(x), mask)
         x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from training import config, hearing_audio, hearing_data
-from training.stage import Saver, make_audio_tower
+from training.feeder import batches
+from training.stage import Saver, add_options, begin, make_audio_tower
 
 SUBFRAMES = 2  # phone labels for each audio token
 SUBFRAME_S = 1 / (hearing_audio.TOKENS_PER_CHUNK * SUBFRAMES)
@@ -105,7 +107,8 @@ def losses(log_probs: torch.Tensor, batch: Any, phones: list[list[int]], labels:
     lengths = torch.tensor([n * SUBFRAMES for n in batch.n_tokens])
     sizes = torch.tensor([len(p) for p in phones])
     kept = (sizes > 0) & (sizes < lengths)
-    targets = torch.tensor([p for row, p_row in enumerate(phones) if kept[row] for p in p_row], dtype=torch.long)
+    wanted = [p for row, p_row in enumerate(phones) if kept[row] for p in p_row]
+    targets = torch.tensor(wanted, dtype=torch.long, device=log_probs.device)
     ctc = F.ctc_loss(
         log_probs[kept].transpose(0, 1), targets, lengths[kept], sizes[kept], reduction="sum", zero_infinity=True
     ) / max(1, len(targets))
@@ -114,49 +117,60 @@ def losses(log_probs: torch.Tensor, batch: Any, phones: list[list[int]], labels:
     return ctc, frames
 
 
+def _start(runs: Path, size: int, seed: int) -> Any:
+    """A maker of batches; it looks for new parts of speech now and then."""
+    pool, noise, made = Pool(runs, seed), np.random.default_rng(seed), 0
+
+    def make() -> Any:
+        nonlocal made
+        made += 1
+        if made % 50 == 0:
+            pool.refresh()
+        return make_batch(pool, size, noise)
+
+    return make
+
+
 def main() -> None:
     """Train for the given minutes."""
     parser = argparse.ArgumentParser(description="Pretraining of the audio encoder.")
-    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=1)
+    add_options(parser, minutes=30)
+    parser.add_argument("--batch", type=int, default=20)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(config.SEED)
-    ear = PhoneEar()
+    device = begin(options)
+    ear = PhoneEar().to(device)
     optimizer = torch.optim.AdamW(ear.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     saver = Saver(options.runs / "hearing_encoder.pt", {"ear": ear, "optimizer": optimizer})
     step = saver.restore()
-    pool = Pool(options.runs, config.SEED + step)
-    noise = np.random.default_rng(config.SEED + step)
+    start = partial(_start, options.runs, options.batch)
     started, mean_ctc, mean_frames, mean_hits = time.monotonic(), 0.0, 0.0, 0.0
-    while time.monotonic() - started < options.minutes * 60:
-        batch, phones, labels = make_batch(pool, options.batch, noise)
-        rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (600 / (step + 1)) ** 0.5)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        log_probs = ear(batch)
-        ctc, frames = losses(log_probs, batch, phones, labels)
-        optimizer.zero_grad()
-        (ctc + frames).backward()
-        torch.nn.utils.clip_grad_norm_(ear.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        known = labels != _UNKNOWN
-        hits = float((log_probs.argmax(-1) == labels)[known].float().mean()) if known.any() else mean_hits
-        keep = min(0.98, 1 - 1 / step) if mean_ctc else 0.0
-        mean_ctc = keep * mean_ctc + (1 - keep) * float(ctc.detach())
-        mean_frames = keep * mean_frames + (1 - keep) * float(frames.detach())
-        mean_hits = keep * mean_hits + (1 - keep) * hits
-        if step % 25 == 0:
-            spent = time.monotonic() - started
-            print(
-                f"step {step} {spent:.0f} s ctc {mean_ctc:.3f} frames {mean_frames:.3f} right {mean_hits:.3f}",
-                flush=True,
-            )
-            pool.refresh()
-        saver.maybe(step)
+    with batches(start, config.SEED + step, options.workers) as next_batch:
+        while time.monotonic() - started < options.minutes * 60:
+            batch, phones, labels = next_batch()
+            batch, labels = hearing_audio.SoundBatch(batch.mel.to(device), batch.n_frames), labels.to(device)
+            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (600 / (step + 1)) ** 0.5)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            log_probs = ear(batch)
+            ctc, frames = losses(log_probs, batch, phones, labels)
+            optimizer.zero_grad()
+            (ctc + frames).backward()
+            torch.nn.utils.clip_grad_norm_(ear.parameters(), 1.0)
+            optimizer.step()
+            step += 1
+            known = labels != _UNKNOWN
+            hits = float((log_probs.argmax(-1) == labels)[known].float().mean()) if known.any() else mean_hits
+            keep = min(0.98, 1 - 1 / step) if mean_ctc else 0.0
+            mean_ctc = keep * mean_ctc + (1 - keep) * float(ctc.detach())
+            mean_frames = keep * mean_frames + (1 - keep) * float(frames.detach())
+            mean_hits = keep * mean_hits + (1 - keep) * hits
+            if step % 25 == 0:
+                spent = time.monotonic() - started
+                print(
+                    f"step {step} {spent:.0f} s ctc {mean_ctc:.3f} frames {mean_frames:.3f} right {mean_hits:.3f}",
+                    flush=True,
+                )
+            saver.maybe(step)
     saver.save(step)
 
 

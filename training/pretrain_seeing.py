@@ -11,7 +11,8 @@ import argparse
 import random
 import time
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +20,10 @@ from torch import nn
 
 from training import config, vision
 from training.domain import words
+from training.feeder import batches
 from training.scenes.render import render
 from training.scenes.scene import DARK, PICTURE_SIZES, Scene, draw_pair, make_scene
-from training.stage import Saver
+from training.stage import Saver, add_options, begin
 
 _LEARNING_RATE = 1e-3
 _WARMUP_STEPS = 100
@@ -85,7 +87,7 @@ def losses(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) 
     found = {}
     for name, reader in (("kinds", eye.kind), ("colours", eye.colour), ("letters", eye.letter)):
         logits = reader(embeddings).flatten(0, 1)
-        weight = torch.ones(logits.shape[1])
+        weight = torch.ones(logits.shape[1], device=logits.device)
         weight[0] = 0.3
         found[name] = F.cross_entropy(logits, labels[name].flatten(), weight, ignore_index=_IGNORED)
     found["centres"] = F.binary_cross_entropy_with_logits(eye.centre(embeddings)[..., 0], labels["centres"].float())
@@ -109,41 +111,45 @@ def right(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) -
     return shares
 
 
+def _start(size: int, seed: int) -> Any:
+    """A maker of batches."""
+    return partial(make_batch, random.Random(seed), size)
+
+
 def main() -> None:
     """Train for the given minutes."""
     parser = argparse.ArgumentParser(description="Dense pretraining of the vision encoder.")
-    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS)
-    parser.add_argument("--minutes", type=float, default=30)
+    add_options(parser, minutes=30)
     parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(config.SEED)
-    eye = Eye()
+    device = begin(options)
+    eye = Eye().to(device)
     optimizer = torch.optim.AdamW(eye.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.02)
     saver = Saver(options.runs / "vision_encoder.pt", {"eye": eye, "optimizer": optimizer})
     step = saver.restore()
-    rng = random.Random(config.SEED + step)
-    started, means = time.monotonic(), {"loss": 0.0}
-    while time.monotonic() - started < options.minutes * 60:
-        pictures, (height, width), labels = make_batch(rng, options.batch)
-        rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (1000 / (step + 1)) ** 0.5)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        embeddings, _ = vision.encode(eye.tower, pictures, height, width)
-        parts = losses(eye, embeddings, labels)
-        loss = torch.stack(list(parts.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(eye.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        for name, value in {"loss": float(loss.detach()), **right(eye, embeddings, labels)}.items():
-            means[name] = 0.95 * means.get(name, value) + 0.05 * value
-        if step % 25 == 0:
-            shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-            print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
-        saver.maybe(step)
+    means = {"loss": 0.0}
+    started = time.monotonic()
+    with batches(partial(_start, options.batch), config.SEED + step, options.workers) as next_batch:
+        while time.monotonic() - started < options.minutes * 60:
+            pictures, (height, width), labels = next_batch()
+            pictures, labels = pictures.to(device), {name: label.to(device) for name, label in labels.items()}
+            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (1000 / (step + 1)) ** 0.5)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            embeddings, _ = vision.encode(eye.tower, pictures, height, width)
+            parts = losses(eye, embeddings, labels)
+            loss = torch.stack(list(parts.values())).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(eye.parameters(), 1.0)
+            optimizer.step()
+            step += 1
+            for name, value in {"loss": float(loss.detach()), **right(eye, embeddings, labels)}.items():
+                means[name] = 0.95 * means.get(name, value) + 0.05 * value
+            if step % 25 == 0:
+                shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+                print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
+            saver.maybe(step)
     saver.save(step)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,23 @@ def make_thinker() -> Any:
         embedding.copy_(config.text_embedding())
     embedding.requires_grad_(False)
     return thinker
+
+
+def add_options(parser: argparse.ArgumentParser, *, minutes: float) -> None:
+    """The options that every training stage has."""
+    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS, help="where the stages keep their files")
+    parser.add_argument("--minutes", type=float, default=minutes, help="how long to train; it goes on the next time")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the trainer")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: the trainer does")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def begin(options: argparse.Namespace) -> torch.device:
+    """Seeds and thread counts; the device to train on."""
+    torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision("high")
+    torch.manual_seed(config.SEED)
+    return torch.device(options.device)
 
 
 class Saver:

@@ -63,7 +63,13 @@ class _Layout:
 _ROWS_PER_GROUP = 4
 
 
-def _layout(batch: Batch) -> _Layout:
+def device_of(thinker: Any) -> torch.device:
+    """Where the Thinker's weights are."""
+    device: torch.device = thinker.lm_head.weight.device
+    return device
+
+
+def _layout(batch: Batch, device: torch.device) -> _Layout:
     n_system = len(batch.system)
     starts, start = [], n_system
     for row in batch.rows:
@@ -73,11 +79,13 @@ def _layout(batch: Batch) -> _Layout:
     groups = []
     for first in range(0, len(order), _ROWS_PER_GROUP):
         numbers = order[first : first + _ROWS_PER_GROUP]
-        groups.append(_group(batch, numbers, [starts[number] for number in numbers]))
+        group = _group(batch, numbers, [starts[number] for number in numbers])
+        groups.append(_Group(*(part.to(device) for part in group)))
     return _Layout(n_system, groups)
 
 
-def _group(batch: Batch, numbers: list[int], starts: list[int]) -> _Group:
+def _group(batch: Batch, numbers: list[int], starts: list[int]) -> tuple[torch.Tensor, ...]:
+    """The fields of a `_Group`."""
     n_system, longest = len(batch.system), max(len(batch.rows[number]) for number in numbers)
     index = torch.zeros(len(numbers), longest, dtype=torch.long)
     allowed = torch.zeros(len(numbers), longest, n_system + longest, dtype=torch.bool)
@@ -94,7 +102,7 @@ def _group(batch: Batch, numbers: list[int], starts: list[int]) -> _Group:
     if n_system == 0:  # padded queries must see something
         allowed[:, :, 0] |= ~allowed.any(-1)
     mask = torch.zeros(allowed.shape).masked_fill(~allowed, float("-inf"))[:, None]
-    return _Group(index, mask, torch.cat(tokens), torch.cat(slots))
+    return index, mask, torch.cat(tokens), torch.cat(slots)
 
 
 def encode_sounds(thinker: Any, batch: Batch) -> list[torch.Tensor]:
@@ -105,7 +113,8 @@ def encode_sounds(thinker: Any, batch: Batch) -> list[torch.Tensor]:
     for first in range(0, len(order), 8):
         group = order[first : first + 8]
         tilt = None if batch.tilt is None else batch.tilt[group]
-        features = hearing_audio.features([batch.sounds[n] for n in group], tower.num_mel_bins, tilt)
+        sounds = [batch.sounds[n] for n in group]
+        features = hearing_audio.features(sounds, tower.num_mel_bins, tilt, device_of(thinker))
         embeddings = hearing_audio.encode(tower, features)
         for place, number in enumerate(group):
             out[number] = embeddings[place, : features.n_tokens[place]]
@@ -119,7 +128,7 @@ def encode_pictures(thinker: Any, batch: Batch) -> list[tuple[torch.Tensor, list
     shapes = sorted({picture.shape[:2] for picture in batch.pictures})
     for height, width in shapes:
         group = [n for n, picture in enumerate(batch.pictures) if picture.shape[:2] == (height, width)]
-        patches = vision.patches([batch.pictures[n] for n in group])
+        patches = vision.patches([batch.pictures[n] for n in group]).to(device_of(thinker))
         merged, deep = vision.encode(tower, patches, height, width)
         for place, number in enumerate(group):
             out[number] = merged[place], [level[place] for level in deep]
@@ -128,7 +137,8 @@ def encode_pictures(thinker: Any, batch: Batch) -> list[tuple[torch.Tensor, list
 
 def _embed(thinker: Any, batch: Batch, frozen_encoders: bool) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Input embeddings [N, hidden], places of picture tokens, and the DeepStack levels at those places."""
-    ids = torch.tensor(batch.system + [token for row in batch.rows for token in row.ids])
+    device = device_of(thinker)
+    ids = torch.tensor(batch.system + [token for row in batch.rows for token in row.ids], device=device)
     x = thinker.model.language_model.embed_tokens(ids)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen_encoders):
         sounds = encode_sounds(thinker, batch)
@@ -145,13 +155,15 @@ def _embed(thinker: Any, batch: Batch, frozen_encoders: bool) -> tuple[torch.Ten
                 wanted[kind].append((sound_starts if kind == "sound" else picture_starts)[number] + index)
             at += 1
     if sounds:
-        x = x.index_copy(0, torch.tensor(places["sound"]), torch.cat(sounds)[torch.tensor(wanted["sound"])])
+        found = torch.cat(sounds)[torch.tensor(wanted["sound"], device=device)]
+        x = x.index_copy(0, torch.tensor(places["sound"], device=device), found)
     levels = []
     if pictures:
-        pick = torch.tensor(wanted["picture"])
-        x = x.index_copy(0, torch.tensor(places["picture"]), torch.cat([merged for merged, _ in pictures])[pick])
+        pick = torch.tensor(wanted["picture"], device=device)
+        found = torch.cat([merged for merged, _ in pictures])[pick]
+        x = x.index_copy(0, torch.tensor(places["picture"], device=device), found)
         levels = [torch.cat(level)[pick] for level in zip(*(deep for _, deep in pictures), strict=True)]
-    return x, torch.tensor(places["picture"], dtype=torch.long), levels
+    return x, torch.tensor(places["picture"], dtype=torch.long, device=device), levels
 
 
 def _starts(pieces: list[torch.Tensor]) -> list[int]:
@@ -192,7 +204,7 @@ def _attend(
     if n_system:
         q, k, v = (t[:n_system].transpose(0, 1)[None] for t in (query, key, value))
         pieces.append(F.scaled_dot_product_attention(q, k, v, is_causal=True)[0].transpose(0, 1).flatten(1))
-    order = [torch.arange(n_system)]
+    order = [torch.arange(n_system, device=x.device)]
     for group in layout.groups:
         rows, longest = group.index.shape
         q, k, v = (
@@ -226,7 +238,7 @@ def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             first, second = half.chunk(2, -1)
             y = F.linear(F.silu(first) * second, experts.down_proj[number]) * top[token, rank, None]
             out = out.index_add(0, token, y)
-    load = torch.tensor(shares, dtype=torch.float32) / max(1, sum(shares))
+    load = torch.tensor(shares, dtype=torch.float32, device=x.device) / max(1, sum(shares))
     return out, experts.num_experts * (load * probabilities.mean(0)).sum()
 
 
@@ -235,11 +247,11 @@ def hidden_states(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The decoder's last hidden states [N, hidden], and the load balance loss of its experts."""
     model = thinker.model.language_model
-    layout = _layout(batch)
+    layout = _layout(batch, device_of(thinker))
     x, picture_places, levels = _embed(thinker, batch, frozen_encoders)
     system = [(float(n),) * 3 for n in range(layout.n_system)]
     positions = torch.tensor(system + [place for row in batch.rows for place in row.positions]).T[:, None]  # [3, 1, N]
-    cos, sin = (part[0] for part in model.rotary_emb(x, positions.contiguous()))
+    cos, sin = (part[0] for part in model.rotary_emb(x, positions.to(x.device).contiguous()))
     balance = x.new_zeros(())
     for number, layer in enumerate(model.layers):
         x = x + _attend(layer, _rms(layer.input_layernorm, x), layout, cos, sin, kept)
@@ -255,7 +267,8 @@ def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Out
     """Logits where the batch learns something."""
     hidden, balance = hidden_states(thinker, batch, frozen_encoders=frozen_encoders)
     places, targets, owners = learnt_places(batch)
-    return Output(thinker.lm_head(hidden[torch.tensor(places)]), torch.tensor(targets), owners, balance)
+    at = torch.tensor(places, device=hidden.device)
+    return Output(thinker.lm_head(hidden[at]), torch.tensor(targets, device=hidden.device), owners, balance)
 
 
 @torch.no_grad()
@@ -266,6 +279,7 @@ def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[lis
     hidden, _ = hidden_states(thinker, batch, kept=kept)
     n_system, lengths = len(batch.system), [len(row) for row in batch.rows]
     longest, count = max(lengths), len(batch.rows)
+    device = device_of(thinker)
     index = torch.zeros(count, n_system + longest, dtype=torch.long)
     index[:, :n_system] = torch.arange(n_system)
     seen = torch.zeros(count, n_system + longest, dtype=torch.bool)
@@ -274,11 +288,12 @@ def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[lis
         index[number, n_system : n_system + length] = torch.arange(start, start + length)
         seen[number, : n_system + length] = True
         start += length
+    index, seen = index.to(device), seen.to(device)
     caches = [tuple(part[index.flatten()].view(count, n_system + longest, *part.shape[1:]).transpose(1, 2)
                     for part in pair) for pair in kept]  # [B, H, T, D]  # fmt: skip
-    last = index[torch.arange(count), torch.tensor(lengths) + n_system - 1]
+    last = index[torch.arange(count, device=device), torch.tensor(lengths, device=device) + n_system - 1]
     token = thinker.lm_head(hidden[last]).argmax(-1)
-    position = torch.tensor([max(row.positions[-1]) + 1 for row in batch.rows])
+    position = torch.tensor([max(row.positions[-1]) + 1 for row in batch.rows], device=device)
     written: list[list[int]] = [[] for _ in range(count)]
     open_rows = [True] * count
     for _ in range(max_tokens):
@@ -288,8 +303,8 @@ def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[lis
                 written[row].append(value)
         if not any(open_rows):
             break
-        seen = torch.cat((seen, torch.ones(count, 1, dtype=torch.bool)), 1)
-        mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))[:, None, None]
+        seen = torch.cat((seen, torch.ones(count, 1, dtype=torch.bool, device=device)), 1)
+        mask = torch.zeros(seen.shape, device=device).masked_fill(~seen, float("-inf"))[:, None, None]
         x = model.embed_tokens(token)
         cos, sin = (part[0] for part in model.rotary_emb(x, position.expand(3, 1, -1)))
         for number, layer in enumerate(model.layers):

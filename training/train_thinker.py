@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ import torch
 import torch.nn.functional as F
 
 from training import config
-from training.stage import Saver, load_part_of, make_thinker
+from training.feeder import batches
+from training.stage import Saver, add_options, begin, load_part_of, make_thinker
 from training.thinker import Batch, Output, forward
 from training.thinker_data import training_maker
 
@@ -79,19 +82,21 @@ def branch_results(batch: Batch, output: Output) -> dict[str, list[bool]]:
     return found
 
 
+def _start(runs: Path, mix: dict[str, int], seed: int) -> Callable[[], Batch]:
+    """A maker of batches."""
+    return partial(training_maker(runs, seed).batch, mix)
+
+
 def main() -> None:
     """Train for the given minutes."""
     parser = argparse.ArgumentParser(description="Joint training of the Thinker.")
-    parser.add_argument("--runs", type=Path, default=config.DEFAULT_RUNS)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--threads", type=int, default=1)
+    add_options(parser, minutes=60)
     parser.add_argument("--mix", default=DEFAULT_MIX)
     parser.add_argument("--encoders", choices=("frozen", "trained"), default="frozen")
     options = parser.parse_args()
     mix = parse_mix(options.mix)
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(config.SEED)
-    thinker = make_thinker()
+    device = begin(options)
+    thinker = make_thinker().to(device)
     encoders = [*thinker.model.audio_tower.parameters(), *thinker.model.visual.parameters()]
     decoder = [
         p for part in (thinker.model.language_model, thinker.lm_head) for p in part.parameters() if p.requires_grad
@@ -103,29 +108,30 @@ def main() -> None:
     frozen = options.encoders == "frozen"
     if frozen or step == 0:
         source.refresh()
-    maker = training_maker(options.runs, config.SEED + step)
-    started, means = time.monotonic(), {}  # type: ignore[var-annotated]
-    while time.monotonic() - started < options.minutes * 60:
-        batch = maker.batch(mix)
-        rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (_DECAY_FROM_STEP / (step + 1)) ** 0.5)
-        optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = rate, rate * _ENCODER_FACTOR
-        output = forward(thinker, batch, frozen_encoders=frozen)
-        loss = F.cross_entropy(output.logits, output.targets)
-        optimizer.zero_grad()
-        (loss + _BALANCE_WEIGHT * output.balance).backward()
-        torch.nn.utils.clip_grad_norm_((p for p in thinker.parameters() if p.grad is not None), 1.0)
-        optimizer.step()
-        step += 1
-        now = {"loss": float(loss.detach()), "balance": float(output.balance.detach())}
-        now |= {name: sum(hits) / len(hits) for name, hits in branch_results(batch, output).items()}
-        for name, value in now.items():
-            means[name] = 0.96 * means.get(name, value) + 0.04 * value
-        if step % 20 == 0:
-            shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-            print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
-            if frozen:
-                source.refresh()
-        saver.maybe(step)
+    means: dict[str, float] = {}
+    started = time.monotonic()
+    with batches(partial(_start, options.runs, mix), config.SEED + step, options.workers) as next_batch:
+        while time.monotonic() - started < options.minutes * 60:
+            batch = next_batch()
+            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (_DECAY_FROM_STEP / (step + 1)) ** 0.5)
+            optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = rate, rate * _ENCODER_FACTOR
+            output = forward(thinker, batch, frozen_encoders=frozen)
+            loss = F.cross_entropy(output.logits, output.targets)
+            optimizer.zero_grad()
+            (loss + _BALANCE_WEIGHT * output.balance).backward()
+            torch.nn.utils.clip_grad_norm_((p for p in thinker.parameters() if p.grad is not None), 1.0)
+            optimizer.step()
+            step += 1
+            now = {"loss": float(loss.detach()), "balance": float(output.balance.detach())}
+            now |= {name: sum(hits) / len(hits) for name, hits in branch_results(batch, output).items()}
+            for name, value in now.items():
+                means[name] = 0.96 * means.get(name, value) + 0.04 * value
+            if step % 20 == 0:
+                shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+                print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
+                if frozen:
+                    source.refresh()
+            saver.maybe(step)
     saver.save(step)
 
 

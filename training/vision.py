@@ -51,7 +51,8 @@ def encode(tower: Any, pictures: torch.Tensor, height: int, width: int) -> tuple
     count, n_patches, _ = pictures.shape
     weight = tower.patch_embed.proj.weight  # [D, 3, 2, 16, 16]; both temporal halves see the same picture
     x = F.linear(pictures, weight.sum(2).flatten(1), tower.patch_embed.proj.bias)
-    indices, weights, places = _geometry(height // PATCH, width // PATCH, tower.num_grid_per_side)
+    geometry = _geometry(height // PATCH, width // PATCH, tower.num_grid_per_side)
+    indices, weights, places = (part.to(x.device) for part in geometry)
     x = x + (tower.pos_embed(indices) * weights[:, :, None]).sum(1)
     cos, sin = tower.rotary_pos_emb(x, places)  # [patches, head_dim]
     deep = []
