@@ -22,7 +22,7 @@ from torch import nn
 from training import config
 from training.codec import codes_of, log_mel, mel_filters, training_parts
 from training.voice_data import Part
-from training.voice_loop import Store, learning_rate, options, require, seed_all, set_rate
+from training.voice_loop import Progress, Store, learning_rate, options, require, seed_all, set_rate
 
 CROP_FRAMES = 22
 WARM_FRAMES = 4  # at the start of a crop the past is missing, so these are not judged
@@ -151,7 +151,7 @@ def load_code2wav(runs: Path) -> Any:
 
 def main() -> None:
     """Train Code2Wav up to --steps."""
-    chosen = options(__doc__ or "", steps=4000, batch=4, rate=1.5e-3, compile=0)
+    chosen = options(__doc__ or "", steps=4000, batch=4, rate=1.5e-3, compile=0, minutes=0.0)
     seed_all(chosen.seed)
     data = [(part, codes_of(chosen.runs, name)) for name, part in training_parts(chosen.runs).items()]
     model = new_code2wav().to(chosen.device)
@@ -168,8 +168,9 @@ def main() -> None:
     rng = np.random.default_rng([chosen.seed, step])
     first = WARM_FRAMES * config.SAMPLES_PER_CODEC_FRAME
     total = 0.0
-    while step < chosen.steps:
-        set_rate(optimiser, learning_rate(step, chosen.steps, chosen.rate))
+    progress = Progress(step, chosen.steps, chosen.minutes)
+    while (done := progress.at(step)) < 1:
+        set_rate(optimiser, learning_rate(step, done, chosen.rate))
         codes, real = _crops(data, chosen.batch, rng)
         made = decode(codes.to(chosen.device))
         loss = spectral_loss(made[:, first:], real.to(chosen.device)[:, first : made.shape[1]])
@@ -183,7 +184,7 @@ def main() -> None:
             mel = F.l1_loss(log_mel(made[:, :38400]), log_mel(real[:, :38400].to(chosen.device))).item()
             store.log(step, loss=total / 50, mel=mel)
             total = 0.0
-        if store.due() or step == chosen.steps:
+        if store.due() or progress.at(step) >= 1:
             store.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
 
 

@@ -222,9 +222,12 @@ def codes_of(runs: Path, name: str) -> npt.NDArray[np.int16]:
 def write_codes(runs: Path, name: str, part: Part, model: Codec) -> None:
     """Encode every utterance of a part."""
     out = np.zeros((sum(r.n_frames for r in part.records), config.CODE_GROUPS), np.int16)
+    mels = mels_of(runs, name, part)
     for record in part.records:
-        codes = model.codes(torch.from_numpy(part.samples(record)))
-        out[record.first_frame : record.first_frame + record.n_frames] = codes.numpy()
+        span = slice(record.first_frame, record.first_frame + record.n_frames)
+        mel = torch.from_numpy(mels[span].astype(np.float32))
+        with torch.no_grad():
+            out[span] = model.quantiser.encode(model.latent(mel[None])[0]).numpy()
     np.save(runs / "codec" / f"{name}.codes.npy", out)
 
 
@@ -243,7 +246,7 @@ def train(runs: Path, steps: int, batch: int, seed: int, rate: float) -> Codec:
         step = int(state["step"])
     rng = np.random.default_rng([seed, step])
     while step < steps:
-        set_rate(optimiser, learning_rate(step, steps, rate))
+        set_rate(optimiser, learning_rate(step, step / steps, rate))
         mel, phones = _crops(parts, batch, rng)
         z = model.latent(mel)
         value, first, commit = model.quantiser(z.reshape(-1, LATENT))

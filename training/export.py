@@ -169,6 +169,7 @@ def write_checkpoint(runs: Path, out: Path, *, allow_untrained: bool = False) ->
     out.mkdir(parents=True, exist_ok=True)
     new = out / "model.safetensors.new"
     save_file(tensors, new, metadata={"format": "pt"})
+    new.chmod(0o644)  # safetensors makes its files readable by their owner only
     new.replace(out / "model.safetensors")
     for name, content in side_files().items():
         (out / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

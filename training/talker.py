@@ -11,7 +11,6 @@ and an auxiliary head has to name the phone of the frame it is about to speak. R
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from torch import nn
 from training import config, text
 from training.codec import codes_of, training_parts
 from training.voice_data import PHONES
-from training.voice_loop import Store, learning_rate, options, require, seed_all, set_rate
+from training.voice_loop import Progress, Store, learning_rate, options, require, seed_all, set_rate
 
 PROMPT_POSITIONS = 9  # assistant header (3), pads (4), tts_bos, first text token
 HIDE_HISTORY = 0.4
@@ -303,15 +302,9 @@ def main() -> None:
     rng = np.random.default_rng([chosen.seed, step])
     generator = torch.Generator().manual_seed(chosen.seed + step)
     sums: dict[str, float] = {}
-    started, at_start = time.monotonic(), step
-    while step < chosen.steps:
-        done = step / chosen.steps
-        if chosen.minutes:
-            spent = (time.monotonic() - started) / 60 / chosen.minutes
-            if spent >= 1:
-                break
-            done = max(done, (at_start / chosen.steps) + (1 - at_start / chosen.steps) * spent)
-        rate = learning_rate(int(done * 1000), 1000, chosen.rate, warmup=1) * min(1.0, (step + 1) / 100)
+    progress = Progress(step, chosen.steps, chosen.minutes)
+    while (done := progress.at(step)) < 1:
+        rate = learning_rate(step, done, chosen.rate)
         set_rate(optimiser, rate)
         context = int(rng.integers(0, 81)) // 8 * 8 if rng.random() < 0.15 else int(rng.integers(0, 2)) * 8
         batch = collate(_batches(groups, shares, chosen.batch, rng), chosen.device)

@@ -37,11 +37,26 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
 
 
-def learning_rate(step: int, steps: int, peak: float, *, warmup: int = 100, decay: float = 0.4) -> float:
-    """Linear warm-up, then `peak`, then a linear fall to 2 % over the last `decay` of all steps."""
-    rate = peak * min(1.0, (step + 1) / warmup)
-    left = (steps - step) / max(1.0, decay * steps)
-    return rate * min(1.0, max(0.02, left))
+def learning_rate(step: int, done: float, peak: float, *, warmup: int = 100, decay: float = 0.4) -> float:
+    """Linear warm-up over `warmup` steps, then `peak`; over the last `decay` of the way a linear fall to 2 %."""
+    return peak * min(1.0, (step + 1) / warmup) * min(1.0, max(0.02, (1 - done) / decay))
+
+
+class Progress:
+    """How far a stage is, 0..1: by steps, or by the clock when minutes are given (whichever is further)."""
+
+    def __init__(self, step: int, steps: int, minutes: float) -> None:
+        self._first, self._steps, self._minutes = step, steps, minutes
+        self._started = time.monotonic()
+
+    def at(self, step: int) -> float:
+        """The share done after `step` steps; 1 or more means stop."""
+        by_steps = step / self._steps
+        if not self._minutes:
+            return by_steps
+        before = self._first / self._steps
+        spent = (time.monotonic() - self._started) / 60 / self._minutes
+        return max(by_steps, before + (1 - before) * spent)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
