@@ -46,7 +46,7 @@ def user() -> Iterator[Session]:
 def app(user: Session) -> Iterator[Desktop]:
     table = cv2.cvtColor(cv2.imread(str(ROOT / "assets" / "samples" / "table.jpg")), cv2.COLOR_BGR2RGB)
     clip = write_video(user.home / "camera.avi", [np.asarray(table, np.uint8)] * 25)
-    settings = {"pictures": f"file:{clip}", "reply_limit_s": 20.0, "earcon_thinking": False, "earcon_listening": False}
+    settings = {"pictures": f"file:{clip}", "reply_limit_s": 6.0, "earcon_thinking": False, "earcon_listening": False}
     with user.app(settings) as desktop:
         yield desktop
 
@@ -181,7 +181,7 @@ def _is_playing(take: Recording) -> bool:
 
 
 def test_without_any_device_the_window_says_so_and_typing_works() -> None:
-    with session(with_sound_devices=False) as user, user.app({}) as app:
+    with session(with_sound_devices=False) as user, user.app({"reply_limit_s": 6.0}) as app:
         app.wait_until(
             lambda: all(part in app.problems.lower() for part in ("microphone", "speaker", "camera")),
             "the missing devices are named",
