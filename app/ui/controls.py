@@ -100,7 +100,7 @@ class Controls(QWidget):
             (self.camera, view.camera_on, "Camera"),
         ):
             state = "off" if not on else "missing" if name.lower() in missing else "on"
-            button.setText(f"{name} {state}")
+            button.setText(f"No {name.lower()}" if state == "missing" else f"{name} {state}")
             colours = {"on": Phase.LISTENING, "off": Phase.PAUSED, "missing": Phase.FAILED}
             drawing = name.lower() if state == "on" else f"{name.lower()}-off"
             button.setIcon(icon(drawing, self._theme.phases[colours[state]]))

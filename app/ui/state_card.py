@@ -139,6 +139,6 @@ class StateCard(QFrame):
         self.icon.setPixmap(pixmap(f"state-{phase.value}", colour, size_px, self.devicePixelRatioF()))
         self.icon.setFixedSize(size_px, size_px)
         self.word.setText(word)
-        self.word.setStyleSheet(f"color: {colour}; font-size: {self._size_pt * 1.9:.1f}pt; font-weight: 600;")
+        self.word.setStyleSheet(f"color: {colour}; font-size: {self._size_pt * 1.8:.1f}pt; font-weight: 600;")
         self.word.setAccessibleName(f"State: {word}")
         self.meter.set_colours(colour, self._theme.line)

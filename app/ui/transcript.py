@@ -47,14 +47,15 @@ class TranscriptPane(QTextEdit):
     def show_turns(self, turns: tuple[TranscriptTurn, ...], started_at_unix_s: float) -> None:
         if turns is self._turns or self._theme is None:
             return
+        bar = self.verticalScrollBar()
+        follow, place = bar.value() >= bar.maximum() - 4, bar.value()
+        self._drop_oldest(turns)
         same = 0
         if started_at_unix_s == self._started_at_unix_s:
             for old, new in zip(self._turns, turns, strict=False):
                 if old is not new and old != new:
                     break
                 same += 1
-        bar = self.verticalScrollBar()
-        follow, place = bar.value() >= bar.maximum() - 4, bar.value()
         if same == 0:
             self.clear()  # an emptied document would keep the formats of what stood in it
             self._starts.clear()
@@ -72,6 +73,21 @@ class TranscriptPane(QTextEdit):
         cursor.endEditBlock()
         self._turns, self._started_at_unix_s = turns, started_at_unix_s
         bar.setValue(bar.maximum() if follow else place)
+
+    def _drop_oldest(self, turns: tuple[TranscriptTurn, ...]) -> None:
+        """Removes the turns at the top that are no longer shown; writing all others anew would take too long."""
+        if not turns or not self._turns:
+            return
+        gone = next((n for n, turn in enumerate(self._turns) if turn == turns[0]), 0)
+        if gone == 0:
+            return
+        length = self._starts[gone] + 1  # with the paragraph break that stood before the first turn that stays
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(length, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        cursor.setBlockFormat(QTextBlockFormat())  # the first turn has no distance above it
+        self._turns = self._turns[gone:]
+        self._starts = [0, *(start - length for start in self._starts[gone + 1 :])]
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  # Qt's name
         bar = self.verticalScrollBar()

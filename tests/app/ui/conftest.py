@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,15 @@ def spin_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0
         loop = QEventLoop()
         QTimer.singleShot(5, loop.quit)
         loop.exec()
+
+
+@pytest.fixture(autouse=True)
+def slots_do_not_fail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Qt swallows what a slot raises: here it fails the test."""
+    raised: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: raised.append(error))
+    yield
+    assert raised == []
 
 
 @pytest.fixture(scope="session")

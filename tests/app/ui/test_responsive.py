@@ -86,7 +86,7 @@ def test_the_qt_thread_never_blocks_longer_than_a_frame(open_desk: Callable[...,
             text = " ".join(f"word{n}" for n in range(step))
             assistant.show(
                 phase=list(Phase)[step // 15 % 5],
-                transcript=(*earlier, TranscriptTurn(199, "assistant", 199.0, text)),
+                transcript=(*earlier[step // 30 :], TranscriptTurn(199, "assistant", 199.0, text)),
                 level_dbfs=-60.0 + step % 50,
                 latency=Latency(step, 600, 620, 700, 800, 900 + step),
                 drop_outs=step // 30,

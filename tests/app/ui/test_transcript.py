@@ -51,6 +51,23 @@ def test_any_order_of_changes_ends_in_the_same_text(
     shiboken6.delete(pane)
 
 
+@given(drops=st.lists(st.integers(0, 4), max_size=5), growing=st.lists(WORDS, min_size=5, max_size=5))
+@settings(max_examples=20, deadline=None)
+def test_turns_that_fall_out_at_the_top_leave_the_rest(
+    application: QApplication, drops: list[int], growing: list[str]
+) -> None:
+    turns = [TranscriptTurn(n, "assistant", float(n), f"turn {n}\nline", done=True) for n in range(8)]
+    pane = made_at_once(tuple(turns))
+    for n_gone, text in zip(drops, growing, strict=False):
+        turns = [*turns[n_gone:], TranscriptTurn(turns[-1].number + 1, "user", 9.0, text)]
+        pane.show_turns(tuple(turns), 0.0)
+        whole = made_at_once(tuple(turns))
+        assert pane.toPlainText() == whole.toPlainText()
+        assert pane.document().toHtml() == whole.document().toHtml()
+        shiboken6.delete(whole)
+    shiboken6.delete(pane)
+
+
 def test_both_sides_their_times_and_the_mark_of_a_cut(application: QApplication) -> None:
     started_at_unix_s = time.mktime((2026, 1, 2, 14, 3, 0, 0, 0, -1))
     turns = (

@@ -200,8 +200,8 @@ def test_waiting_without_a_microphone_is_not_called_listening(desk: Desk) -> Non
     assert desk.window.state.word.text() == "No microphone"
     assert "Type" in desk.window.state.detail.text()
     assert desk.window.state.meter._lit == 0
-    assert desk.window.controls.microphone.text() == "Microphone missing"
-    assert desk.window.controls.camera.text() == "Camera missing"
+    assert desk.window.controls.microphone.text() == "No microphone"
+    assert desk.window.controls.camera.text() == "No camera"
     desk.show(problems=())
     assert desk.window.state.word.text() == "Listening"
     assert desk.window.controls.microphone.text() == "Microphone on"
@@ -331,6 +331,20 @@ def spoken_name(widget: QWidget) -> str:
     """
     labels = [label.text() for label in widget.window().findChildren(QLabel) if label.buddy() is widget]
     return labels[0] if labels else QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)
+
+
+def test_strange_text_breaks_nothing(desk: Desk) -> None:
+    strange = ["\0", "\r\n\u2028\u2029", "a" * 20_000, "\u202eabc\u202c", "😀" * 50, "<b>&amp;</b>", "\ud800".encode(
+        "utf-8", "replace"
+    ).decode()]  # fmt: skip
+    for number, text in enumerate(strange):
+        turn = TranscriptTurn(number, "assistant", float("1e9"), text, cut=True, cut_by=text[:30])
+        problem = Problem("engine lost", text, text)
+        desk.show(transcript=(turn,), problems=(problem,), engine=EngineInfo(True, text[:200], text[:200]))
+        desk.assistant.say(text, urgent=True)
+    assert desk.window.problems.isVisible()
+    desk.show(problems=(Problem("x", "<b>bold</b>"),))
+    assert "<b>bold</b>" in desk.window.problems.text  # shown as it is, never as markup
 
 
 def test_copying_the_transcript(desk: Desk) -> None:
