@@ -64,7 +64,7 @@ class Part:
 
     def samples(self, utterance: Utterance) -> Pcm:
         """float32 [n] at 16 kHz."""
-        return self.pcm[utterance.start : utterance.start + utterance.n_samples].astype(np.float32) / 32768
+        return self.pcm[utterance.start : utterance.start + utterance.n_samples].astype(np.float32) / np.float32(32768)
 
 
 def say_flite(voice: str, text: str) -> tuple[Pcm, list[int], list[float]]:

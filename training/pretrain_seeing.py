@@ -21,7 +21,7 @@ from torch import nn
 from training import config, vision
 from training.domain import words
 from training.feeder import batches
-from training.scenes.render import render
+from training.scenes.render import Labels, render
 from training.scenes.scene import DARK, PICTURE_SIZES, Scene, draw_pair, make_scene
 from training.stage import Saver, add_options, begin
 
@@ -63,7 +63,9 @@ def size_of(scene: Scene) -> tuple[int, int]:
 def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, int], dict[str, torch.Tensor]]:
     """Patches of `size` pictures of one shape, that shape, and what they show."""
     height, width = rng.choice(PICTURE_SIZES)
-    shown, labels, scenes = [], [], []
+    shown: list[Any] = []
+    labels: list[Labels] = []
+    scenes: list[Scene] = []
     while len(shown) < size:
         scene = draw_scene(rng)
         if size_of(scene) == (height, width):

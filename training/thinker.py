@@ -316,7 +316,8 @@ def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[lis
             key = _rotate(_rms(attention.k_norm, parts[1]), cos, sin)
             new = [part.repeat_interleave(attention.num_key_value_groups, 1)[:, :, None] for part in (key, parts[2])]
             caches[number] = tuple(torch.cat(pair, 2) for pair in zip(caches[number], new, strict=True))
-            z = F.scaled_dot_product_attention(query, *caches[number], attn_mask=mask)
+            keys, values = caches[number]
+            z = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
             x = x + attention.o_proj(z[:, :, 0].flatten(1))
             x = x + _experts(layer.mlp, _rms(layer.post_attention_layernorm, x))[0]
         token = thinker.lm_head(_rms(model.norm, x)).argmax(-1)
