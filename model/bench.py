@@ -94,7 +94,11 @@ def _run_side(side: str, case: Case, work: Path) -> Measured:
     request = {**asdict(case), "checkpoint": str(case.checkpoint)}
     answer = work / f"{side}.json"
     command = [sys.executable, "-m", "model.bench", "--side", side, json.dumps(request), str(answer)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(case.n_threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    threads = {
+        "OMP_NUM_THREADS": str(case.n_threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }  # idle threads sleep, as in the engine
+    environment = {**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false"}
     root = Path(__file__).resolve().parent.parent
     try:
         done = subprocess.run(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +18,17 @@ from model.checkpoint import Checkpoint, Filler, Storage, check_filled
 from model.code2wav import Code2Wav
 from model.code_predictor import CodePredictor, PredictorWorkspace
 from model.config import DecoderConfig, ModelConfig, load_config
-from model.errors import CheckpointError, InputError
+from model.device import choose_device, choose_dtype, free_bytes
+from model.errors import InputError
+from model.generation import Generation, read_generation
 from model.images import ImageSettings, preprocess
 from model.layers import Rope
 from model.mel import check_settings
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
 from model.quant.load import storage_for, stored_weights
 from model.resample import Resampler
-from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
+from model.sampling import Sampling
+from model.spoken import SpokenConstants
 from model.talker import Talker
 from model.tensors import expected_tensors
 from model.thinker import Thinker
@@ -36,9 +38,7 @@ from model.vision_encoder import VisionEncoder
 if TYPE_CHECKING:
     from model.session import Session
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
-UNKNOWN_FREE_BYTES = 4 << 30  # assumed where the system does not say
 POSITIONS_LIMIT = 32768
 POSITIONS_LEAST = 2048  # by default
 POSITIONS_MINIMUM = 64  # that a session can be opened with
@@ -55,18 +55,6 @@ class PictureFeatures:
     deepstack: Tensor  # [layers, n, H]
     n_rows: int
     n_columns: int
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How this checkpoint wants its tokens drawn (generation_config.json; the published values where it is silent)."""
-
-    thinker: Sampling
-    talker: Sampling
-    predictor: Sampling
-    stop_ids: frozenset[int]
-    max_tokens: int
-    max_frames: int
 
 
 @dataclass
@@ -178,7 +166,7 @@ class Flash:
         per_position = _bytes_per_position(self.config.thinker.text, self.dtype)
         if self.config.talker is not None:
             per_position += _bytes_per_position(self.config.talker.text, self.dtype)
-        fits = int(_free_bytes(self.device) * CACHE_SHARE) // per_position
+        fits = int(free_bytes(self.device) * CACHE_SHARE) // per_position
         return max(POSITIONS_LEAST, min(POSITIONS_LIMIT, fits))
 
     def new_thinker_cache(self, max_positions: int) -> KVCache:
@@ -227,46 +215,6 @@ class Flash:
         return torch.Generator(device=self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
 
 
-@dataclass(frozen=True)
-class SpokenConstants:
-    """Rows that the Talker reads in every reply; made once when loading."""
-
-    header: Tensor  # [3, H]: the assistant's header
-    pad: Tensor  # [1, H]
-    bos: Tensor  # [1, H]
-    eos: Tensor  # [1, H]
-    control: Tensor  # [4, H]: nothink, think_bos, think_eos, codec pad
-    codec_bos: Tensor  # [1, H]
-
-    @classmethod
-    @torch.inference_mode()
-    def of(cls, flash: Flash) -> SpokenConstants:
-        """The rows of this checkpoint."""
-        talker, config, device = flash.talker, flash.config, flash.device
-        assert talker is not None
-        assert config.talker is not None
-        ids = (
-            *flash.chat.assistant_header,
-            config.tts_pad_token_id,
-            config.tts_bos_token_id,
-            config.tts_eos_token_id,
-        )
-        text = talker.text_projection(flash.thinker.embed(torch.tensor(ids, device=device)))
-        spoken = config.talker
-        codec_ids = (spoken.codec_nothink_id, spoken.codec_think_bos_id, spoken.codec_think_eos_id)
-        codec = talker.embed_code(torch.tensor((*codec_ids, spoken.codec_pad_id, spoken.codec_bos_id), device=device))
-        return cls(text[:3], text[3:4], text[4:5], text[5:6], codec[:4], codec[4:5])
-
-    def prompt(self, flash: Flash, voice: str) -> Tensor:
-        """The part of the Talker's prompt that does not depend on the reply: [8, H]."""
-        talker, config = flash.talker, flash.config.talker
-        assert talker is not None
-        assert config is not None
-        number = {name.lower(): speaker for name, speaker in config.speaker_id.items()}[voice.lower()]
-        speaker = talker.embed_code(torch.tensor([number], device=flash.device))
-        return torch.cat((self.header, self.pad + self.control[:3], self.pad + speaker, self.bos + self.control[3:4]))
-
-
 def load(
     path: Path | str,
     device: str = "auto",
@@ -282,8 +230,8 @@ def load(
     """
     path = Path(path)
     config = load_config(path)
-    where = _choose_device(device)
-    number_type = _choose_dtype(dtype, config.dtype, where)
+    where = choose_device(device)
+    number_type = choose_dtype(dtype, config.dtype, where)
     tokenizer = Tokenizer.load(path)
     check_settings(path, config.thinker.audio.num_mel_bins)
     checkpoint = Checkpoint(path)
@@ -314,7 +262,7 @@ def load(
     return Flash(
         config=config,
         tokenizer=tokenizer,
-        generation=_generation(path, config),
+        generation=read_generation(path, config),
         image_settings=ImageSettings.load(path, config.thinker.vision),
         device=where,
         dtype=number_type,
@@ -375,73 +323,5 @@ def build(config: ModelConfig) -> Parts:
         )
 
 
-def _choose_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda"):
-        raise InputError(f"device is {device!r}, expected auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device is {device!r}, but torch finds no CUDA GPU; use auto or cpu, or install a CUDA build")
-    return torch.device(device)
-
-
-def _choose_dtype(dtype: str, stored: str, device: torch.device) -> torch.dtype:
-    if dtype != "auto":
-        if dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}, expected auto or one of {', '.join(DTYPES)}")
-        return DTYPES[dtype]
-    wanted = DTYPES.get(stored, torch.bfloat16)
-    if device.type == "cpu" and wanted is not torch.float32 and not _cpu_has_bfloat16():
-        return torch.float32  # without hardware support bf16 is slower than float32
-    return torch.bfloat16 if wanted is torch.float16 else wanted
-
-
-def _cpu_has_bfloat16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 def _bytes_per_position(config: DecoderConfig, dtype: torch.dtype) -> int:
     return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * dtype.itemsize
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    memory = Path("/proc/meminfo")
-    if memory.exists():
-        for line in memory.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return UNKNOWN_FREE_BYTES
-
-
-def _generation(path: Path, config: ModelConfig) -> Generation:
-    file = path / "generation_config.json"
-    values: dict[str, Any] = {}
-    if file.exists():
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{file} is not valid JSON ({error}); download it again") from error
-
-    def sampling(part: str, default: Sampling) -> Sampling:
-        if not values.get(f"{part}_do_sample", default.temperature > 0):
-            return Sampling(0.0, repetition_penalty=float(values.get(f"{part}_repetition_penalty", 1.0)))
-        return Sampling(
-            temperature=float(values.get(f"{part}_temperature", default.temperature or 1.0)),
-            top_k=int(values.get(f"{part}_top_k", default.top_k)),
-            top_p=float(values.get(f"{part}_top_p", default.top_p)),
-            repetition_penalty=float(values.get(f"{part}_repetition_penalty", default.repetition_penalty)),
-        )
-
-    eos = values.get("eos_token_id", [])
-    stop_ids = {config.im_end_token_id, *(eos if isinstance(eos, list) else [eos])}
-    return Generation(
-        thinker=sampling("thinker", GREEDY),
-        talker=sampling("talker", TALKER_SAMPLING),
-        predictor=PREDICTOR_SAMPLING,
-        stop_ids=frozenset(stop_ids),
-        max_tokens=int(values.get("thinker_max_new_tokens", 1024)),
-        max_frames=int(values.get("talker_max_new_tokens", 4096)),
-    )

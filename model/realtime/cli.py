@@ -47,8 +47,8 @@ def main(
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    # Read when torch is imported, later: threads that wait for work must sleep, not spin. On a machine that is busy with
-    # other things a spinning pool made each frame of speech hundreds of times slower.
+    # Read when torch is imported, later: threads that wait for work must sleep, not spin. On a busy machine a spinning
+    # pool made each frame of speech more than twenty times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         token = _token(options.token_file)

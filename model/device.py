@@ -1,0 +1,52 @@
+"""Choosing a device and a number type, and how much memory there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from model.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+UNKNOWN_FREE_BYTES = 4 << 30  # assumed where the system does not say
+
+
+def choose_device(device: str) -> torch.device:
+    """ "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N"; raises InputError for others or without a GPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"device is {device!r}, expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device is {device!r}, but torch finds no CUDA GPU; use auto or cpu, or install a CUDA build")
+    return torch.device(device)
+
+
+def choose_dtype(dtype: str, stored: str, device: torch.device) -> torch.dtype:
+    """ "auto" is the stored type, but float32 on a CPU without bfloat16; raises InputError for unknown names."""
+    if dtype != "auto":
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}, expected auto or one of {', '.join(DTYPES)}")
+        return DTYPES[dtype]
+    wanted = DTYPES.get(stored, torch.bfloat16)
+    if device.type == "cpu" and wanted is not torch.float32 and not _cpu_has_bfloat16():
+        return torch.float32  # without hardware support bf16 is slower than float32
+    return torch.bfloat16 if wanted is torch.float16 else wanted
+
+
+def _cpu_has_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of the device that is free now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    memory = Path("/proc/meminfo")
+    if memory.exists():
+        for line in memory.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return UNKNOWN_FREE_BYTES
