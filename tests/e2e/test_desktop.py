@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from tests.video_io.pictures import write_video
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the virtual display and devices are Linux's"),
-    pytest.mark.skipif(not shutil.which("Xvfb"), reason="scripts/setup dev installs Xvfb"),
 ]
 
 QUESTIONS = [ROOT / "assets" / "samples" / f"question-{number}.wav" for number in (1, 2, 3)]
