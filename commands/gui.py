@@ -24,8 +24,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--engine", metavar="URL", help="use this engine (ws://…) from now on; it hears and sees you")
     options = parser.parse_args(argv)
     try:
+        from app.ui.display import NoDisplay
         from app.ui.ports import WindowParts
-        from app.ui.run import NoDisplay, run
+        from app.ui.run import run
     except ImportError as error:
         raise CommandError(
             EXIT_FAILED, f"The window cannot be shown: {error}.", "Run “main.py doctor”: it names what is missing."

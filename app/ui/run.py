@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 
@@ -13,26 +12,12 @@ from PySide6.QtCore import QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.ui.bridge import AssistantBridge
+from app.ui.display import check_display
 from app.ui.ports import WindowParts
 from app.ui.window import MainWindow
 
 STOP_TIMEOUT_S = 2.5  # for devices and engine; the whole program has 3 s
 HARD_LIMIT_S = 2.9
-
-
-class NoDisplay(Exception):  # noqa: N818  # it is a state of the machine, not a fault
-    """There is no display to show a window on. The message says what to do."""
-
-
-def check_display() -> None:
-    """Raises NoDisplay. Qt would abort the process, with a message that names the wrong library."""
-    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
-        return
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise NoDisplay(
-            "There is no display, so there can be no window. Log in to a desktop, or use Sightline without one: "
-            "main.py converse --help"
-        )
 
 
 def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:

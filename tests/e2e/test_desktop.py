@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -215,20 +214,21 @@ def test_quitting_while_loading_ends_every_process() -> None:
         assert app.quit() <= QUIT_LIMIT_S
 
 
-def test_without_a_display_there_is_a_message(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    environment.pop("QT_QPA_PLATFORM", None)
-    started_s = time.monotonic()
+@pytest.mark.parametrize("display", ["", ":987", "127.0.0.1:54000"])
+def test_without_a_display_there_is_a_message(tmp_path: Path, display: str) -> None:
+    gone = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in gone} | {"HOME": str(tmp_path)}
+    if display:
+        environment["DISPLAY"] = display
     done = subprocess.run(
         [sys.executable, str(ROOT / "main.py")],
-        env=environment | {"HOME": str(tmp_path)},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
-    assert "no display" in done.stderr
+    assert "display" in done.stderr
     assert "converse" in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - started_s < 60
