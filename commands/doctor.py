@@ -70,9 +70,9 @@ def _sound_devices(kind: Literal["microphone", "speaker"]) -> Callable[[], Seque
 
 
 def _cameras() -> Sequence[str]:
-    from video_io.sources import list_cameras, list_screens
+    from video_io.sources import list_cameras
 
-    return [choice.label for choice in (*list_cameras(), *list_screens())]
+    return [choice.label for choice in list_cameras()]
 
 
 def _checkpoint(settings: Settings) -> Path:

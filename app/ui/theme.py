@@ -177,6 +177,7 @@ QSlider::groove:horizontal {{ height: 6px; background: {theme.line}; border-radi
 QSlider::sub-page:horizontal {{ background: {theme.accent}; border-radius: 3px; }}
 QSlider::handle:horizontal {{ width: {pad * 3}px; margin: -{pad}px 0; border-radius: {pad}px;
     background: {theme.accent}; border: 2px solid {theme.surface}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QToolTip {{ background: {theme.surface}; color: {theme.text}; border: 1px solid {theme.line}; }}
 QScrollBar:vertical {{ background: transparent; width: 12px; }}
 QScrollBar::handle:vertical {{ background: {theme.line}; border-radius: 5px; min-height: 32px; margin: 1px; }}
