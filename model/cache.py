@@ -49,6 +49,7 @@ class KVCache:
         """Bytes of all buffers."""
         return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
 
+    @torch.inference_mode()
     def reserve(self, length: int) -> None:
         """Makes room for `length` positions in all."""
         if length <= self.capacity:
@@ -97,6 +98,7 @@ class KVCache:
             raise ValueError(f"cannot truncate a cache of {self.length} positions to {length}")
         self.length = length
 
+    @torch.inference_mode()  # buffers that have grown during a forward are inference tensors
     def keep(self, rows: Tensor) -> None:
         """Keeps only the given rows (ascending long indices), moved together in order."""
         count = rows.shape[0]
@@ -106,6 +108,7 @@ class KVCache:
                 buffer[:, :count] = buffer.index_select(1, rows)
         self.length = count
 
+    @torch.inference_mode()
     def shift(self, start: int, delta: float, inv_freq: Tensor) -> None:
         """Moves the positions of all rows from `start` on by `delta`, on every axis, by turning their keys further.
 

@@ -229,6 +229,15 @@ def test_forget_a_sound_that_is_still_being_heard(flash: Flash) -> None:
     assert say(session).done.stats.n_text_tokens == 6
 
 
+def test_forget_after_the_cache_has_grown(flash: Flash) -> None:
+    """Buffers that grew inside a forward may not be changed outside inference mode; forget() is called outside."""
+    session = greedy_session(flash)
+    item = session.read("x" * 600)  # more than the first capacity
+    session.read("y")
+    session.forget(item)
+    assert session.n_positions == 3 + 1
+
+
 def test_restored_replies(flash: Flash) -> None:
     session = greedy_session(flash, "Be brief.")
     session.read("hello")
