@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_WAIT_S = 120.0
+_LOOK_EVERY_S = 2.0  # whether the workers are alive
 _BATCHES_AHEAD = 4  # a worker
 
 
@@ -30,7 +30,7 @@ def _work(start: Callable[[int], Callable[[], Any]], seed: int, out: Any) -> Non
 def batches(start: Callable[[int], Callable[[], Any]], seed: int, n_workers: int) -> Iterator[Callable[[], Any]]:
     """A function that gives the next batch. `start(seed)` makes a maker of batches; it must be picklable.
 
-    The workers are gone when the context is left. Raises RuntimeError when they stop giving batches.
+    The workers are gone when the context is left. Raises RuntimeError when one of them has died.
     """
     if n_workers == 0:
         yield start(seed)
@@ -45,11 +45,14 @@ def batches(start: Callable[[int], Callable[[], Any]], seed: int, n_workers: int
         worker.start()
 
     def take() -> Any:
-        try:
-            return waiting.get(timeout=_WAIT_S)
-        except queue.Empty:
-            alive = sum(worker.is_alive() for worker in workers)
-            raise RuntimeError(f"no batch came for {_WAIT_S:.0f} s; {alive} of {n_workers} workers are alive") from None
+        while True:
+            try:
+                return waiting.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                dead = [worker.exitcode for worker in workers if not worker.is_alive()]
+                if dead:
+                    message = f"a process that makes batches ended with code {dead[0]}; see its error above"
+                    raise RuntimeError(message) from None
 
     try:
         yield take
