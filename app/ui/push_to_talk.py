@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
+
+RELEASE_MS = 80  # repetitions come every 25–40 ms
 
 
 class PushToTalkKey(QObject):
     """An event filter for the application. `held` says when the key goes down and up.
 
-    Held keys repeat; the repetitions are not new presses. A window that loses the keyboard never sees the key go up,
+    Held keys repeat; the repetitions are not new presses. X servers send a repetition as release and press, which Qt
+    tells from real ones only when both have already arrived: a release therefore counts when no press follows at once
+    (the last word is not cut off by that, on the contrary). A window that loses the keyboard never sees the key go up,
     so losing it counts as letting go.
     """
 
@@ -19,6 +23,10 @@ class PushToTalkKey(QObject):
         super().__init__(parent)
         self._down = False
         self.set_key(key)
+        self._released = QTimer(self)
+        self._released.setSingleShot(True)
+        self._released.setInterval(RELEASE_MS)
+        self._released.timeout.connect(lambda: self._set(False))
         application = QGuiApplication.instance()
         assert isinstance(application, QGuiApplication)
         application.installEventFilter(self)
@@ -35,8 +43,11 @@ class PushToTalkKey(QObject):
         assert isinstance(event, QKeyEvent)
         if event.key() != self._key:
             return False
-        if not event.isAutoRepeat():
-            self._set(kind == QEvent.Type.KeyPress)
+        if kind == QEvent.Type.KeyPress:
+            self._released.stop()
+            self._set(True)
+        elif not event.isAutoRepeat():
+            self._released.start()
         return True
 
     def _on_application_state(self, state: Qt.ApplicationState) -> None:

@@ -62,6 +62,15 @@ class Desktop:
         """A key of the real keyboard, as xdotool names it."""
         self._xdotool("key", "--clearmodifiers", keys)
 
+    @contextlib.contextmanager
+    def held(self, key: str) -> Iterator[None]:
+        """A key that is held down; the display repeats it, as displays do."""
+        self._xdotool("keydown", key)
+        try:
+            yield
+        finally:
+            self._xdotool("keyup", key)
+
     def type(self, text: str) -> None:
         self._xdotool("type", "--delay", "20", text)
 

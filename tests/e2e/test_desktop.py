@@ -147,6 +147,20 @@ def test_an_unplugged_microphone_is_said_typing_goes_on_and_it_comes_back(app: D
     wait_for_answer(app, n_before)
 
 
+def test_push_to_talk_works_while_the_microphone_is_off(app: Desktop) -> None:
+    app.wait_state("Listening")
+    app.key("ctrl+m")
+    app.wait_state("Microphone off")
+    n_before = len(turns(app.transcript, "Sightline"))
+    with app.held("F8"):
+        app.wait_state("Hearing you")
+        app.sound.speak(QUESTIONS[0])
+    wait_for_answer(app, n_before)
+    app.wait_state("Microphone off")
+    app.key("ctrl+m")
+    app.wait_state("Listening")
+
+
 def test_one_key_turns_microphone_and_camera_off_and_on(app: Desktop) -> None:
     app.key("F12")
     app.reader.wait_for("push button", "Camera off")
