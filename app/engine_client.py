@@ -55,8 +55,12 @@ ClientCallback: TypeAlias = Callable[[ServerEvent | Disconnected], None]
 
 def check_url(url: str) -> None:
     """Raises ValueError, with a message for people, when this is no address of a Realtime engine."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises when it is none
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
         raise ValueError(f"{url!r} is not an engine's address; expected ws://HOST:PORT/v1/realtime or wss://HOST/...")
 
 
@@ -154,6 +158,8 @@ class EngineClient:
             return Disconnected(f"{self.url} did not answer within {self._open_timeout_s:.0f} s.")
         except (OSError, WebSocketException) as error:
             return Disconnected(f"{self.url} cannot be reached: {error}.", "Check the address and that it runs.")
+        except ValueError as error:  # a host name or a token that cannot be put into a request
+            return Disconnected(f"{self.url} cannot be asked: {error}.", "Check the address and the token.", final=True)
 
     async def _open(self, close_asked: asyncio.Event) -> ClientConnection | None:
         """Connects; None when `close` came first."""

@@ -204,6 +204,7 @@ def describe_end(exit_code: int, last_line: str) -> ProcessEnded:
     if exit_code < 0:
         return ProcessEnded(f"it crashed (signal {-exit_code}). {last_line}".strip(), exit_code=exit_code)
     said = last_line or f"it ended with code {exit_code}."
+    said = said if said.endswith((".", "!", "?")) else f"{said}."
     if exit_code == 4:
         return ProcessEnded(said, "Close other programs, or choose a smaller checkpoint.", exit_code=exit_code)
     if exit_code == 3:

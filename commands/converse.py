@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,9 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from commands.errors import EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, CommandError
+from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, CommandError
 
 Turn = tuple[Literal["say", "text"], str]
+
+LIMIT_S = 30.0
+RANDOM_LIMIT_S = 6.0
+"""Random weights hardly ever end a reply by themselves, and nobody wants to wait for half a minute of noise."""
 
 EPILOG = """\
 exit codes: 0 done; 1 something is not installed; 2 wrong arguments, no such file, unreadable picture or address;
@@ -42,7 +47,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add("--quantize", choices=("none", "int8", "int4"), default="none", help="quantise the weights while loading")
     add("--engine", default="", metavar="URL", help="a running engine (ws://HOST:PORT/v1/realtime)")
     add("--token", default="", help="its token (default: the environment's SIGHTLINE_TOKEN)")
-    add("--limit", type=float, default=30.0, metavar="S", help="longest reply, in seconds of speech (30)")
+    add("--limit", type=float, metavar="S", help="longest reply, in seconds of speech (30; random weights: 6)")
     add("--timeout", type=float, default=600.0, metavar="S", help="longest wait for the engine or a reply (600)")
 
 
@@ -78,6 +83,8 @@ def main(argv: Sequence[str]) -> int:
     from commands.headless import Headless
 
     progress = sys.stderr
+    # `kill` and `timeout` end a conversation as Ctrl+C does: what was heard is written, and the engine ends.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Headless(headless_choice(options)) as run:
         progress.write("Starting the engine …\n")
         try:
@@ -89,6 +96,9 @@ def main(argv: Sequence[str]) -> int:
             # Also what was heard before something went wrong.
             summary = _write(run, options.out)
     _print(summary, options.out, options.json)
+    if any(turn["role"] == "notice" or turn["cut_by"] == "engine lost" for turn in summary["turns"]):
+        died = [problem["message"] for problem in summary["problems"] if problem["code"] == "engine lost"]
+        raise CommandError(EXIT_ENGINE, f"{' '.join(died)} A reply is missing or cut.", "Run it again.")
     return EXIT_OK
 
 
@@ -107,7 +117,7 @@ def headless_choice(options: argparse.Namespace) -> Any:
         )
     if not options.timeout > 0:
         raise CommandError(EXIT_USAGE, f"--timeout must be above 0, not {options.timeout}.")
-    if not 2 <= options.limit <= 600:
+    if options.limit is not None and not 2 <= options.limit <= 600:
         raise CommandError(EXIT_USAGE, f"--limit must be from 2 to 600, not {options.limit}.")
     return Choice(
         checkpoint=str(Path(options.checkpoint).resolve()) if options.checkpoint else "",
@@ -119,8 +129,16 @@ def headless_choice(options: argparse.Namespace) -> Any:
         instructions=getattr(options, "instructions", ""),
         voice=getattr(options, "voice", ""),
         timeout_s=options.timeout,
-        reply_limit_s=options.limit,
+        reply_limit_s=options.limit or _default_limit_s(options),
     )
+
+
+def _default_limit_s(options: argparse.Namespace) -> float:
+    from commands.checkpoints import shipped_checkpoint
+
+    if not options.engine and not options.checkpoint and shipped_checkpoint() is None:
+        return RANDOM_LIMIT_S
+    return LIMIT_S
 
 
 def check_inputs(turns: Sequence[Turn], watch: str) -> None:
@@ -180,7 +198,7 @@ def _write(run: Any, folder: Path) -> dict[str, Any]:
             "started_at_unix_s": view.started_at_unix_s,
             "realtime": run.choice.realtime,
             "turns": turns,
-            "problems": [asdict(problem) for problem in view.problems],
+            "problems": [asdict(problem) for problem in run.problems],
         }
         _write_json(folder / "transcript.json", summary)
         timing = {

@@ -20,7 +20,7 @@ from app.effects import Effect
 from app.engine_part import LinkedEngine
 from app.ports import Parts
 from app.settings import SettingsError, SettingsStore
-from app.view import Latency, Phase, TranscriptTurn, View
+from app.view import Latency, Phase, Problem, TranscriptTurn, View
 from audio_io.errors import SoundError, WavFileError
 from audio_io.events import ListenerEvent, SourceFinished
 from audio_io.listener import Listener
@@ -67,6 +67,8 @@ class Headless:
         self._heard_voice = 0
         self._sounded: list[int] = []
         self.latencies: list[Latency] = []
+        self.problems: list[Problem] = []
+        """All that were met, those that are over included."""
         self._folder = tempfile.TemporaryDirectory(prefix="sightline-")
         self._source = WavSource(choice.realtime)
         try:
@@ -133,6 +135,7 @@ class Headless:
         with self._changed:
             if view.latency is not None and view.latency is not self._view.latency:
                 self.latencies.append(view.latency)
+            self.problems += [problem for problem in view.problems if problem not in self._view.problems]
             self._view = view
             self._changed.notify_all()
 

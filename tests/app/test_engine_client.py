@@ -240,3 +240,19 @@ def test_closing_does_not_wait_for_an_engine_that_does_not_answer() -> None:
         assert client.close(3.0)
         assert time.monotonic() - began_s < 1.0
         accepted.close()
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:99999/x", "ws://[::1", "ws://host:port/", "ws://host:0/"])
+def test_an_address_that_cannot_be_one(url: str) -> None:
+    with pytest.raises(ValueError, match="is not an engine's address"):
+        check_url(url)
+
+
+def test_a_host_name_that_cannot_be_asked_for_ends_the_connection() -> None:
+    ends: queue.Queue[object] = queue.Queue()
+    client = EngineClient(f"ws://{'a' * 70}/", TOKEN, ends.put)
+    client.start()
+    end = ends.get(timeout=PATIENCE_S)
+    assert isinstance(end, Disconnected)
+    assert end.final
+    assert client.close()

@@ -146,3 +146,9 @@ def test_the_command_line() -> None:
 
 def test_a_crash_names_the_signal() -> None:
     assert "signal 11" in describe_end(-11, "").reason
+
+
+def test_the_engines_last_words_end_as_a_sentence() -> None:
+    """What to do about it is written behind them."""
+    assert describe_end(3, "download it again").reason == "download it again."
+    assert describe_end(3, "Download it again.").reason == "Download it again."
