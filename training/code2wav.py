@@ -71,10 +71,11 @@ class _Snake(torch.autograd.Function):
 
 def _fast_snakes(model: nn.Module) -> None:
     """Let the activations of `model` compute through `_Snake`; their parameters stay where they are."""
+    activate: Any = _Snake.apply
     for module in model.modules():
         if type(module).__name__ == "Qwen3OmniMoeSnakeBeta":
             snake: Any = module
-            snake.forward = lambda x, snake=snake: _Snake.apply(x, snake.alpha, snake.beta)
+            snake.forward = lambda x, snake=snake: activate(x, snake.alpha, snake.beta)
 
 
 def decode_function(model: Any, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -62,7 +62,8 @@ class _Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # [B, T, width]
         h = self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.out(F.gelu(h))
+        out: torch.Tensor = x + self.out(F.gelu(h))
+        return out
 
 
 class ResidualQuantiser(nn.Module):

@@ -142,7 +142,7 @@ class Part:
         """float32 [n_frames x 1920] at 24 kHz."""
         low = record.first_frame * config.SAMPLES_PER_CODEC_FRAME
         piece = self.pcm[low : low + record.n_frames * config.SAMPLES_PER_CODEC_FRAME]
-        return piece.astype(np.float32) / 32767
+        return piece.astype(np.float32) / np.float32(32767)
 
 
 def load_part(runs: Path, name: str) -> Part:
