@@ -17,18 +17,19 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    stored conversations: list, show, save, delete
   models     plan, convert and check checkpoints
-  bench      measure: latency, echo, reference, turns
+  bench      measure: latency, echo, reference, turns, quantize
 
 Every command explains itself with --help.
 """
 
 BENCH_USAGE = """\
-usage: sightline bench {latency,echo,reference,turns} [options]
+usage: sightline bench {latency,echo,reference,turns,quantize} [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
   echo        echo cancellation: how much is left, and whether interruptions are found
   reference   the model against the reference implementation
   turns       how long the model takes for a turn
+  quantize    what int8 and int4 weights do to the outputs, part by part
 """
 
 
@@ -96,6 +97,10 @@ def _bench(arguments: list[str]) -> int:
             from audio_io import bench as echo_bench
 
             return echo_bench.main(rest)
+        case "quantize":
+            from model.quant import bench as quantize_bench
+
+            return quantize_bench.main(rest)
         case "reference" | "turns":
             from model import bench
 

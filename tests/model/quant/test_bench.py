@@ -1,0 +1,29 @@
+"""The bench of storages on a tiny checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from model.quant.bench import main
+from model.random_checkpoint import write_sized
+
+
+def test_errors_are_small_and_only_where_something_is_quantised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sized(tmp_path, "tiny")
+    result = tmp_path / "result.json"
+    assert main(["--checkpoint", str(tmp_path), "--group", "32", "--json", str(result)]) == 0
+    assert "Thinker experts" in capsys.readouterr().out
+    rows = {(row["storage"], row["quantised"]): row for row in json.loads(result.read_text())}
+    whole8, whole4 = rows["int8", "all"], rows["int4", "all"]
+    assert 0 < whole8["thinker"] < whole4["thinker"] < 1
+    assert 0 < whole8["talker"] < whole4["talker"]
+    talker_only = rows["int4", "Talker experts"]
+    assert talker_only["talker"] > 0
+    assert talker_only["thinker"] == talker_only["sound"] == 0
+    assert rows["int4", "audio encoder"]["sound"] > 0
+    assert main(["--checkpoint", str(tmp_path / "none")]) == 1
