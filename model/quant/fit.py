@@ -2,8 +2,8 @@
 
 ``nearest`` is round-to-nearest between the extremes of a group: the baseline. ``least_squares`` does better: with the
 levels held, the best scale and offset of a group are a weighted regression of the weights on their levels; with those
-held, the best level of a weight is the nearest one. Alternating the two never increases the error, and starting from
-several clipped ranges avoids poor local minima. Weighting an input by its mean square activation makes the error that
+held, the best level of a weight is the nearest one. Starting from the best of several clipped ranges, alternating the
+two lowers the error further. Weighting an input by its mean square activation makes the error that
 of the layer's output (the diagonal of the Hessian in GPTQ, arXiv 2210.17323; the idea of activation-aware weights,
 arXiv 2306.00978).
 """
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from model.quant.packing import PackedWeight, QuantSpec, pack_levels
 
-CLIP_RATIOS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7)
-N_ALTERNATIONS = 6
-# Rows fitted at a time: bounds the working memory (about 10 float32 copies of a chunk) for any matrix.
-CHUNK_ELEMENTS = 1 << 22
+CLIP_RATIOS = (1.0, 0.93, 0.86, 0.78)
+N_ALTERNATIONS = 3
+# Weights fitted at a time: a few float32 copies of a chunk stay in a processor's cache.
+CHUNK_ELEMENTS = 1 << 19
 SMALLEST_SCALE = 1e-8
 
 
@@ -74,22 +74,32 @@ def _fit_rows(
 
     low = torch.where(real, w, torch.inf).amin(-1, keepdim=True).clamp_max(0.0)
     high = torch.where(real, w, -torch.inf).amax(-1, keepdim=True).clamp_min(0.0)
-    ratios = CLIP_RATIOS if method == "least_squares" else (1.0,)
-    best_error = torch.full((n_rows, n_groups, 1), torch.inf, device=rows.device)
-    best_scale, best_zero = torch.ones_like(best_error), torch.full_like(best_error, float(spec.middle))
-    for ratio in ratios:
-        scale, zero = _range_grid(low * ratio, high * ratio, spec)
-        for _ in range(N_ALTERNATIONS if method == "least_squares" else 0):
-            level = _nearest_level(w, scale, zero, spec)
-            scale, zero = _regress(w, h, level, scale, zero, spec)
-        scale = scale.to(scale_dtype).float()
-        level = _nearest_level(w, scale, zero, spec)
-        error = (h * (w - scale * (level - zero)).square()).sum(-1, keepdim=True)
-        better = error < best_error
-        best_error = torch.where(better, error, best_error)
-        best_scale, best_zero = torch.where(better, scale, best_scale), torch.where(better, zero, best_zero)
-    level = _nearest_level(w, best_scale, best_zero, spec).view(n_rows, -1)[:, :n_inputs]
-    return level.to(torch.uint8), best_scale.squeeze(-1).to(scale_dtype), best_zero.squeeze(-1)
+    best = _Best(w, h, spec, scale_dtype)
+    for ratio in CLIP_RATIOS if method == "least_squares" else (1.0,):
+        best.offer(*_range_grid(low * ratio, high * ratio, spec))
+    for _ in range(N_ALTERNATIONS if method == "least_squares" else 0):
+        level = _nearest_level(w, best.scale, best.zero, spec)
+        best.offer(*_regress(w, h, level, best.scale, best.zero, spec))
+    level = _nearest_level(w, best.scale, best.zero, spec).view(n_rows, -1)[:, :n_inputs]
+    return level.to(torch.uint8), best.scale.squeeze(-1).to(scale_dtype), best.zero.squeeze(-1)
+
+
+class _Best:
+    """Scale and zero point with the least error so far, group by group; scales are rounded as they will be stored."""
+
+    def __init__(self, w: Tensor, h: Tensor, spec: QuantSpec, scale_dtype: torch.dtype) -> None:
+        self._w, self._h, self._spec, self._dtype = w, h, spec, scale_dtype
+        self._error = w.new_full((*w.shape[:-1], 1), torch.inf)
+        self.scale, self.zero = torch.ones_like(self._error), torch.full_like(self._error, float(spec.middle))
+
+    def offer(self, scale: Tensor, zero: Tensor) -> None:
+        """Take this scale and zero point for the groups where they are better."""
+        scale = scale.to(self._dtype).float()
+        level = _nearest_level(self._w, scale, zero, self._spec)
+        error = level.sub_(zero).mul_(scale).sub_(self._w).square_().mul_(self._h).sum(-1, keepdim=True)
+        better = error < self._error
+        self._error = torch.where(better, error, self._error)
+        self.scale, self.zero = torch.where(better, scale, self.scale), torch.where(better, zero, self.zero)
 
 
 def _range_grid(low: Tensor, high: Tensor, spec: QuantSpec) -> tuple[Tensor, Tensor]:
@@ -102,7 +112,7 @@ def _range_grid(low: Tensor, high: Tensor, spec: QuantSpec) -> tuple[Tensor, Ten
 
 
 def _nearest_level(w: Tensor, scale: Tensor, zero: Tensor, spec: QuantSpec) -> Tensor:
-    return (w / scale + zero).round().clamp(0, spec.n_levels - 1)
+    return (w / scale).add_(zero).round_().clamp_(0, spec.n_levels - 1)
 
 
 def _regress(

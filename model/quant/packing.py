@@ -77,11 +77,12 @@ def pack_levels(levels: Tensor, bits: int) -> Tensor:
     """
     per_word = WORD_BITS // bits
     n_words = -(-levels.shape[-1] // per_word)
-    padded = torch.nn.functional.pad(levels.to(torch.int64), (0, n_words * per_word - levels.shape[-1]))
-    shifts = torch.arange(per_word, device=levels.device, dtype=torch.int64) * bits
-    words = (padded.view(*levels.shape[:-1], n_words, per_word) << shifts).sum(-1)  # [..., words]
-    # int64 -> int32 keeps the low 32 bits, which is what the bit pattern needs.
-    return words.to(torch.int32)
+    as_bytes = torch.nn.functional.pad(levels.to(torch.uint8), (0, n_words * per_word - levels.shape[-1]))
+    if bits == 4:
+        as_bytes = as_bytes[..., 0::2] | as_bytes[..., 1::2] << 4
+    # Little-endian, as everywhere PyTorch runs: the first byte of a word is its lowest. A single word per row may keep
+    # odd strides, which a view of another size does not take.
+    return as_bytes.clone(memory_format=torch.contiguous_format).view(torch.int32)
 
 
 def unpack_levels(words: Tensor, bits: int, n: int) -> Tensor:
