@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
+
+import torch
 
 from model.config import parse_config
 from model.errors import ConfigError, ModelError
@@ -82,6 +85,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _quantize(arguments: argparse.Namespace) -> int:
     policy = default_policy(arguments.bits, arguments.group, arguments.symmetric)
     started_s = time.monotonic()
+    torch.set_num_threads(1)
 
     def show(progress: Progress) -> None:
         share = progress.bytes_in / max(progress.bytes_in_total, 1)
@@ -97,6 +101,7 @@ def _quantize(arguments: argparse.Namespace) -> int:
         policy,
         method=arguments.method,
         shard_bytes=arguments.shard_mb * 2**20,
+        n_threads=os.cpu_count() or 1,
         on_progress=show,
     )
     sys.stderr.write("\n")

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def quantize_checkpoint(
     *,
     method: str = "least_squares",
     shard_bytes: int = SHARD_BYTES,
+    n_threads: int = 1,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> dict[Part, PartError]:
     """Write ``source`` (a published 16/32-bit checkpoint) into ``target`` with the policy's matrices quantised.
@@ -101,8 +103,16 @@ def quantize_checkpoint(
             n_resumed += 1
         else:
             tensors: dict[str, Tensor] = {}
-            for name in shard.weights:
-                tensors |= _convert(name, reader.read(name), policy, method, errors)
+            # One tensor per thread: torch's own threads wait for each other many times in a matrix this small.
+            with ThreadPoolExecutor(n_threads) as pool:
+                for name, done in zip(
+                    shard.weights,
+                    pool.map(lambda n: _convert(n, reader.read(n), policy, method), shard.weights),
+                    strict=True,
+                ):
+                    tensors |= done.tensors
+                    if done.error is not None:
+                        errors.setdefault(part_of(name), PartError()).add(done.error, done.n_weights)
             partial = path.with_suffix(".partial")
             save_file(tensors, partial, metadata={"format": "pt"})
             partial.replace(path)
@@ -171,18 +181,24 @@ def storage_groups(shapes: dict[str, Shape], policy: Policy) -> tuple[tuple[str 
     return tuple((f"(?:{'|'.join(sorted(patterns))})$", spec) for spec, patterns in by_spec.items())
 
 
-def _convert(
-    name: str, tensor: Tensor, policy: Policy, method: str, errors: dict[Part, PartError]
-) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Converted:
+    """What stands for one source tensor; ``error`` is None where nothing was quantised."""
+
+    tensors: dict[str, Tensor]
+    error: float | None
+    n_weights: int
+
+
+def _convert(name: str, tensor: Tensor, policy: Policy, method: str) -> Converted:
     spec = policy.spec_of(name, tuple(tensor.shape))
     if spec is None:
-        return {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor}
+        return Converted({name: tensor.to(torch.bfloat16)}, None, 0)
     try:
         packed = quantize(tensor, spec, method=method)
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from error
-    errors.setdefault(part_of(name), PartError()).add(relative_error(tensor, packed), tensor.numel())
-    return PackQuantized.write(name, packed)
+    return Converted(PackQuantized.write(name, packed), relative_error(tensor, packed), tensor.numel())
 
 
 def _header(path: Path) -> Iterator[tuple[str, Shape, int]]:
