@@ -276,11 +276,13 @@ def forget_engine(step: Step) -> None:
         again = not reply.played and reply.ask.attempts < 1
         ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
         step.reply(done=True)  # no engine to cancel it on
-        cut(step, "engine lost", keep_sound=again)
+        cut(step, "engine lost", keep_sound=again, gone=True)
         if again:
             step.set(asks=(ask, *step.state.asks))
         elif not reply.played:
             notice(step, "The last question was lost with the engine. Please ask again.")
+    elif reply is not None:
+        step.reply(item_id=None)  # it plays on; the engine that comes knows another item
     for ask in step.state.asks:
         if ask.utterance is not None:
             step.do(RewindSound(ask.utterance))

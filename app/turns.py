@@ -242,10 +242,11 @@ def resume(step: Step) -> None:
         step.set(held=False)
 
 
-def cut(step: Step, cut_by: str, *, keep_sound: bool = False) -> None:
+def cut(step: Step, cut_by: str, *, keep_sound: bool = False, gone: bool = False) -> None:
     """Ends the present reply now. Its sound stops; the engine and the player are told, and asked what was heard.
 
-    `keep_sound`: the ask will be asked again, so its utterance is kept.
+    `keep_sound`: the ask will be asked again, so its utterance is kept. `gone`: the engine that made it is gone, so
+    there is nothing to truncate.
     """
     reply = step.state.reply
     if reply is None:
@@ -263,6 +264,7 @@ def cut(step: Step, cut_by: str, *, keep_sound: bool = False) -> None:
         heard_ms=None if reply.played else 0,
         recorded=reply.speculative,
         engine_done=reply.done,
+        gone=gone,
     )
     step.set(reply=None, closing=(*step.state.closing, closing), can_repeat=step.state.can_repeat or reply.played)
     resume(step)
