@@ -94,7 +94,9 @@ def make_tower() -> Any:
                                   / math.sqrt(parameter.shape[1]))  # fmt: skip
     with torch.no_grad():
         tower.patch_embed.proj.weight.copy_(_cosine_patches(tower.patch_embed.proj.weight.shape[0]))
-        torch.nn.init.zeros_(tower.patch_embed.proj.bias)
+        bias = tower.patch_embed.proj.bias
+        assert bias is not None
+        bias.zero_()
         tower.pos_embed.weight.normal_(std=0.1)
     return tower
 
