@@ -165,10 +165,10 @@ def _changes(config: ModelConfig, settings: Settings, limit_bytes: int) -> Itera
     if not settings.embedding_on_host:
         settings = replace(settings, embedding_on_host=True)
         row_bytes = config.thinker.text.hidden_size * 2
-        yield settings, f"embedding table in host memory (moves at most {row_bytes} bytes per token)"
+        yield settings, f"embedding table in host memory (not built yet; moves at most {row_bytes} bytes per token)"
     if settings.cache_bits > 8:
         settings = replace(settings, cache_bits=8)
-        yield settings, "int8 caches"
+        yield settings, "int8 caches (not built yet)"
     if not make_plan(config, replace(settings, context=SMALLEST_CONTEXT), limit_bytes).fits:
         return  # experts must leave the card anyway, and then a short memory of the conversation saves next to nothing
     while settings.context > SMALLEST_CONTEXT:
@@ -188,7 +188,7 @@ def _experts_to_host(config: ModelConfig, plan: Plan) -> tuple[Plan, str]:
     experts_row = next(row for row in plan.rows if row.name == Part.THINKER_EXPERTS)
     bytes_per_token = experts_row.host_bytes * text.num_experts_per_tok // max(text.num_experts, 1)
     line = (
-        f"experts of {plan.settings.host_expert_layers} of {text.num_hidden_layers} Thinker layers in host memory: "
+        f"experts of {plan.settings.host_expert_layers} of {text.num_hidden_layers} Thinker layers in host memory (not built yet): "
         f"{experts_row.host_bytes / GB:.2f} GB there; a token reads {bytes_per_token / 10**6:.0f} MB of it, "
         f"{bytes_per_token / HOST_LINK_BYTES_PER_S * 1000:.1f} ms at {HOST_LINK_BYTES_PER_S / GB:.0f} GB/s (derived)"
     )
