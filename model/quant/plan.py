@@ -188,7 +188,8 @@ def _experts_to_host(config: ModelConfig, plan: Plan) -> tuple[Plan, str]:
     experts_row = next(row for row in plan.rows if row.name == Part.THINKER_EXPERTS)
     bytes_per_token = experts_row.host_bytes * text.num_experts_per_tok // max(text.num_experts, 1)
     line = (
-        f"experts of {plan.settings.host_expert_layers} of {text.num_hidden_layers} Thinker layers in host memory (not built yet): "
+        f"experts of {plan.settings.host_expert_layers} of {text.num_hidden_layers} Thinker layers in host memory "
+        "(not built yet): "
         f"{experts_row.host_bytes / GB:.2f} GB there; a token reads {bytes_per_token / 10**6:.0f} MB of it, "
         f"{bytes_per_token / HOST_LINK_BYTES_PER_S * 1000:.1f} ms at {HOST_LINK_BYTES_PER_S / GB:.0f} GB/s (derived)"
     )
