@@ -49,12 +49,14 @@ def put_user_turn(step: Step, ask: Ask) -> None:
     put_turn(step, TranscriptTurn(ask.turn, "user", ask.at_s, ask.words, spoken=True, done=known))
 
 
-def show_reply(step: Step, reply: Reply, *, heard_ms: int, cut_by: str = "", done: bool = False) -> None:
-    """Puts what was heard of a reply into the transcript; nothing where nothing was heard."""
+def show_reply(
+    step: Step, reply: Reply, *, heard_ms: int, cut_by: str = "", done: bool = False, is_read: bool = False
+) -> None:
+    """Puts what was heard of a reply into the transcript; nothing where nothing was heard, unless it `is_read`."""
     if reply.replay:
         return
     spoken = reply.n_samples > 0
-    if done and not cut_by:
+    if is_read or (done and not cut_by):
         text = reply.text
     elif spoken:
         text = heard_text(reply.pieces, heard_ms, reply.total_ms if reply.done else None)
@@ -208,8 +210,10 @@ def finish(step: Step, heard_ms: int) -> None:
     reply = step.state.reply
     assert reply is not None
     cut_by = "too long" if reply.limited else reply.failure
-    show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True)
-    if reply.limited and reply.item_id is not None:
+    # Without a speaker nothing can be heard; then the reply is what the user reads.
+    is_read = heard_ms <= 0 and any(problem.code == "speaker" for problem in step.state.problems)
+    show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True, is_read=is_read)
+    if reply.limited and reply.item_id is not None and not is_read:
         truncate(step, reply, heard_ms)
     if reply.failure:
         step.earcon("error")

@@ -76,7 +76,7 @@ def test_its_last_words_are_the_reason(code: int, final: bool, word: str) -> Non
     said = f"sightline engine: something about {word}"
     _, inbox = child(f"import sys; print({said!r}, file=sys.stderr); print('noise', file=sys.stderr); sys.exit({code})")
     ended = inbox.until(ProcessEnded)
-    assert (ended.reason, ended.final, ended.exit_code) == (f"something about {word}", final, code)
+    assert (ended.reason, ended.final, ended.exit_code) == (f"something about {word}.", final, code)
 
 
 def test_one_that_never_becomes_ready_is_given_up() -> None:
