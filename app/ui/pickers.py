@@ -21,6 +21,7 @@ KINDS: tuple[tuple[DeviceKind, str], ...] = (
 )
 DEFAULT_LABEL = "System default"
 FILE_ENTRY = "Video or picture file …"
+NO_PICTURES_LABEL = "No pictures"
 
 
 class DeviceLister(QObject):
@@ -91,17 +92,20 @@ class DevicePicker(QComboBox):
             entries.append((None, DEFAULT_LABEL))
         entries += [(choice.name, choice.label) for choice in self._choices]
         if self.kind == "pictures":
-            entries.append(("", FILE_ENTRY))
+            entries += [("", FILE_ENTRY), (None, NO_PICTURES_LABEL)]
         chosen = next((n for n, entry in enumerate(entries) if self._current and self._current in entry), None)
         if chosen is None and self._current:
             label = Path(self._current.removeprefix("file:")).name if self.kind == "pictures" else self._current
             entries.insert(0, (self._current, label))
             chosen = 0
+        if chosen is None:
+            # Without a camera the first of the list must not look as if it were in use.
+            chosen = len(entries) - 1 if self.kind == "pictures" else 0
         self.blockSignals(True)
         self.clear()
         for value, label in entries:
             self.addItem(label, value)
-        self.setCurrentIndex(0 if chosen is None else chosen)
+        self.setCurrentIndex(chosen)
         self.blockSignals(False)
 
     def _on_activated(self, index: int) -> None:

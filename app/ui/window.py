@@ -21,6 +21,7 @@ from app.ui.pickers import Pickers
 from app.ui.ports import WindowParts
 from app.ui.preview import Preview
 from app.ui.push_to_talk import PushToTalkKey
+from app.ui.quit_key import QuitKey
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
@@ -123,6 +124,8 @@ class MainWindow(QMainWindow):
         self.actions_.keys.triggered.connect(lambda: show_keys(self, self._settings.push_to_talk_key))
         self.actions_.about.triggered.connect(lambda: show_about(self))
         self.actions_.quit.triggered.connect(self.close)
+        self._quit_key = QuitKey(self.actions_.quit.shortcut(), self)
+        self._quit_key.pressed.connect(self.close)
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _scheme: self.apply_look())
 
     def show_view(self, view: View) -> None:

@@ -154,6 +154,32 @@ def test_push_to_talk_is_a_press_and_a_release_however_the_key_repeats(desk: Des
     assert desk.assistant.commands == [PushToTalk(True), PushToTalk(False)]
 
 
+@pytest.mark.parametrize("before", ["settings", "save", "keys", "a list", "nothing"])
+def test_quitting_works_whatever_stands_before_the_window(desk: Desk, before: str) -> None:
+    actions = desk.window.actions_
+    list_of = desk.window.pickers.pickers["pictures"]
+    opening = {"settings": actions.settings.trigger, "save": actions.save.trigger, "keys": actions.keys.trigger}
+    opening |= {"a list": list_of.showPopup, "nothing": lambda: None}
+    closed: list[bool] = []
+    desk.window.closing.connect(lambda: closed.append(True))
+    opening[before]()
+    press(desk, Qt.Key.Key_Q, CTRL)
+    spin_until(lambda: bool(closed), "the window closes")
+
+
+def test_quitting_works_in_a_window_that_is_not_the_active_one(desk: Desk) -> None:
+    """Without a window manager no window is: keys arrive, and Qt's shortcuts do nothing."""
+    other = QWidget()
+    other.show()
+    other.activateWindow()
+    spin_until(other.isActiveWindow, "another window has the keyboard")
+    closed: list[bool] = []
+    desk.window.closing.connect(lambda: closed.append(True))
+    QTest.keyClick(desk.window.question.field, Qt.Key.Key_Q, CTRL)
+    assert closed
+    other.close()
+
+
 def test_losing_the_window_lets_the_talk_key_go(desk: Desk) -> None:
     QTest.keyPress(desk.window.question.field, Qt.Key.Key_F8)
     desk.window._talk_key._on_application_state(Qt.ApplicationState.ApplicationInactive)
@@ -226,8 +252,10 @@ def test_the_status_bar_says_how_long_it_took_and_what_was_lost(desk: Desk) -> N
 
 def test_pickers_list_choose_and_keep_what_is_in_use(desk: Desk) -> None:
     pickers = desk.window.pickers.pickers
-    spin_until(lambda: pickers["pictures"].count() == 3, "the list of devices")
-    assert [pickers["pictures"].itemText(n) for n in range(3)] == ["Webcam", "The screen", "Video or picture file …"]
+    spin_until(lambda: pickers["pictures"].count() == 4, "the list of devices")
+    labels = ["Webcam", "The screen", "Video or picture file …", "No pictures"]
+    assert [pickers["pictures"].itemText(n) for n in range(4)] == labels
+    assert pickers["pictures"].currentText() == "No pictures"  # nothing is in use yet
     desk.show(devices=DeviceNames("Old microphone", "Headphones", "file:/clips/desk.mp4"))
     assert pickers["microphone"].currentText() == "Old microphone"  # in use, though not listed
     assert pickers["speaker"].currentText() == "Headphones"
@@ -237,6 +265,7 @@ def test_pickers_list_choose_and_keep_what_is_in_use(desk: Desk) -> None:
         ("microphone", "USB Microphone", "USB Microphone"),
         ("speaker", "System default", None),
         ("pictures", "The screen", "screen:1"),
+        ("pictures", "No pictures", None),
     ):
         box = pickers[kind]
         box.setCurrentIndex(box.findText(label))
