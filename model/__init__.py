@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model.errors import CheckpointError, ConfigError, InputError, ModelError
+    from model.errors import CheckpointError, ConfigError, InputError, ModelError, OutOfMemoryError
     from model.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
     from model.flash import Flash, load
+    from model.memory import Memory
     from model.sampling import Sampling
     from model.session import Session
 
@@ -20,6 +21,7 @@ _PLACES = {
     "ConfigError": "model.errors",
     "InputError": "model.errors",
     "ModelError": "model.errors",
+    "OutOfMemoryError": "model.errors",
     "ReplyDone": "model.events",
     "ReplyEvent": "model.events",
     "ReplyStats": "model.events",
@@ -27,6 +29,7 @@ _PLACES = {
     "TextDelta": "model.events",
     "Flash": "model.flash",
     "load": "model.flash",
+    "Memory": "model.memory",
     "Sampling": "model.sampling",
     "Session": "model.session",
 }
@@ -36,7 +39,9 @@ __all__ = [
     "ConfigError",
     "Flash",
     "InputError",
+    "Memory",
     "ModelError",
+    "OutOfMemoryError",
     "ReplyDone",
     "ReplyEvent",
     "ReplyStats",

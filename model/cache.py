@@ -36,6 +36,7 @@ class KVCache:
         self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_hidden_layers)]
         self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_hidden_layers)]
         self.length = 0
+        self.dtype = dtype
         self.device = device
         self._hole: tuple[int, int] | None = None
 
@@ -44,10 +45,14 @@ class KVCache:
         """Positions that fit before the buffers grow."""
         return self.keys[0].shape[1]
 
+    def buffers(self) -> tuple[list[Tensor], ...]:
+        """All memory of the cache: lists of one tensor per layer, positions along their second dimension."""
+        return self.keys, self.values
+
     @property
     def n_bytes(self) -> int:
         """Bytes of all buffers."""
-        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+        return sum(tensor.nbytes for tensors in self.buffers() for tensor in tensors)
 
     @torch.inference_mode()
     def reserve(self, length: int) -> None:
@@ -57,7 +62,7 @@ class KVCache:
         capacity = self.capacity
         while capacity < length:
             capacity *= 2
-        for buffers in (self.keys, self.values):
+        for buffers in self.buffers():
             for layer, old in enumerate(buffers):
                 new = old.new_zeros(old.shape[0], capacity, old.shape[2])
                 new[:, : self.length] = old[:, : self.length]
@@ -103,7 +108,7 @@ class KVCache:
         """Keeps only the given rows (ascending long indices), moved together in order."""
         count = rows.shape[0]
         rows = rows.to(self.device)
-        for buffers in (self.keys, self.values):
+        for buffers in self.buffers():
             for buffer in buffers:
                 buffer[:, :count] = buffer.index_select(1, rows)
         self.length = count
@@ -117,10 +122,17 @@ class KVCache:
         """
         angles = inv_freq.double() * delta
         cos, sin = angles.cos().float(), angles.sin().float()
-        for keys in self.keys:
-            rows = keys[:, start : self.length].float()
-            first, second = rows.chunk(2, dim=-1)
-            keys[:, start : self.length] = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+        for layer in range(len(self.keys)):
+            first, second = self._keys(layer, start).chunk(2, dim=-1)
+            turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+            self._set_keys(layer, start, turned)
+
+    def _keys(self, layer: int, start: int) -> Tensor:
+        """Keys of one layer from `start` on, float32 [Hkv, length - start, D]."""
+        return self.keys[layer][:, start : self.length].float()
+
+    def _set_keys(self, layer: int, start: int, keys: Tensor) -> None:
+        self.keys[layer][:, start : self.length] = keys
 
     @contextmanager
     def fork(self, at: int) -> Iterator[None]:

@@ -41,12 +41,40 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory of the device that is free now."""
+    """Memory of the device that is free now; a guess where the system does not say."""
+    known = known_free_bytes(device)
+    return UNKNOWN_FREE_BYTES if known is None else known
+
+
+def known_free_bytes(device: torch.device) -> int | None:
+    """Memory of the device that this process can still have, or None where the system does not say."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, total = torch.cuda.mem_get_info(device)
+        cap = int(total * torch.cuda.get_per_process_memory_fraction(device))
+        reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return min(free + reusable, cap - torch.cuda.memory_allocated(device))
+    available = _available_bytes()
+    group = _group_bytes()
+    return min((n for n in (available, group) if n is not None), default=None)
+
+
+def _available_bytes() -> int | None:
     memory = Path("/proc/meminfo")
     if memory.exists():
         for line in memory.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    return UNKNOWN_FREE_BYTES
+    return None
+
+
+def _group_bytes() -> int | None:
+    """What a container's limit leaves (cgroup v2), counting file pages that can be given back as free."""
+    group = Path("/sys/fs/cgroup")
+    limit, used, details = group / "memory.max", group / "memory.current", group / "memory.stat"
+    if not (limit.exists() and used.exists() and details.exists()):
+        return None
+    text = limit.read_text(encoding="ascii").strip()
+    if not text.isdigit():  # "max": no limit
+        return None
+    pages = dict(line.split() for line in details.read_text(encoding="ascii").splitlines())
+    return int(text) - int(used.read_text(encoding="ascii")) + int(pages.get("inactive_file", 0))

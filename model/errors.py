@@ -17,3 +17,7 @@ class CheckpointError(ModelError, ValueError):
 
 class InputError(ModelError, ValueError):
     """Sound, a picture, text or an option that a Session cannot take."""
+
+
+class OutOfMemoryError(ModelError, ValueError):
+    """A model that cannot fit the device, told before loading; the message names the settings that make it fit."""

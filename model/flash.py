@@ -22,10 +22,14 @@ from model.device import choose_device, choose_dtype, free_bytes
 from model.errors import InputError
 from model.generation import Generation, read_generation
 from model.images import ImageSettings, preprocess
+from model.int8_cache import Int8KVCache
 from model.layers import Rope
 from model.mel import check_settings
+from model.memory import Memory
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
-from model.quant.load import storage_for, stored_weights
+from model.quant.check import check_memory
+from model.quant.load import check_choice, placed, storage_for, stored_weights
+from model.quant.plan import cache_bytes
 from model.resample import Resampler
 from model.sampling import Sampling
 from model.spoken import SpokenConstants
@@ -73,6 +77,7 @@ class Flash:
     talker: Talker | None
     code_predictor: CodePredictor | None
     code2wav: Code2Wav | None
+    memory: Memory = field(default_factory=Memory)
     chat: ChatTokens = field(init=False)
 
     def __post_init__(self) -> None:
@@ -163,9 +168,12 @@ class Flash:
 
     def default_positions(self) -> int:
         """A budget of positions from the free memory of the device."""
-        per_position = _bytes_per_position(self.config.thinker.text, self.dtype)
+        if self.memory.positions is not None:
+            return self.memory.positions
+        bits, width = self.memory.cache_bits, self.dtype.itemsize
+        per_position = cache_bytes(self.config.thinker.text, 1, bits, width)
         if self.config.talker is not None:
-            per_position += _bytes_per_position(self.config.talker.text, self.dtype)
+            per_position += cache_bytes(self.config.talker.text, 1, bits, width)
         fits = int(free_bytes(self.device) * CACHE_SHARE) // per_position
         return max(POSITIONS_LEAST, min(POSITIONS_LIMIT, fits))
 
@@ -182,7 +190,8 @@ class Flash:
 
     def _new_cache(self, config: DecoderConfig, max_positions: int) -> KVCache:
         capacity = max_positions if self.device.type == "cuda" else min(FIRST_CAPACITY, max_positions)
-        return KVCache(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
+        kind = Int8KVCache if self.memory.cache_bits == 8 else KVCache
+        return kind(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
 
     def new_workspace(self) -> PredictorWorkspace:
         """Scratch memory of the code predictor for one session."""
@@ -221,13 +230,18 @@ def load(
     dtype: str = "auto",
     quantize: str | None = None,
     *,
+    memory: Memory | None = None,
     storage: Storage | None = None,
 ) -> Flash:
     """Loads a published checkpoint directory.
 
     device: "auto" (a GPU if there is one), "cpu", "cuda", ...; dtype: "auto", "float32", "bfloat16"; quantize: None,
-    "int8" or "int4" (weight-only, of the large matrices; see `model.quant.parts`). Raises ConfigError, CheckpointError.
+    "int8" or "int4" (weight-only, of the large matrices; see `model.quant.parts`); memory: where what is kept (see
+    `model.memory`). Raises ConfigError, CheckpointError, and OutOfMemoryError before anything is read that cannot fit.
     """
+    check_choice(quantize)
+    memory = Memory() if memory is None else memory
+    is_custom = storage is not None  # how much that takes is its maker's business
     path = Path(path)
     config = load_config(path)
     where = choose_device(device)
@@ -236,7 +250,7 @@ def load(
     check_settings(path, config.thinker.audio.num_mel_bins)
     checkpoint = Checkpoint(path)
     expected = expected_tensors(config)
-    stored = stored_weights(path, expected, checkpoint.file_of, where, number_type)
+    stored = stored_weights(path, expected, checkpoint.file_of)
     if stored is None:
         checkpoint.verify(expected)
         if storage is None and quantize is not None:
@@ -245,7 +259,19 @@ def load(
         raise InputError(f"quantize is {quantize!r}, but {path} is quantised already; load it without")
     else:
         checkpoint.verify(stored.tensors, packed=stored.packed)
-        storage = stored.storage
+    if memory.check and not is_custom:
+        check_memory(
+            config,
+            memory,
+            device=where,
+            dtype=number_type,
+            quantize=quantize,
+            least_positions=POSITIONS_LEAST,
+            spec_of=None if stored is None else stored.spec_of,
+        )
+    if stored is not None:
+        storage = stored.storage(where, number_type)
+    storage = placed(storage, stored, quantize, memory, where, number_type)
     parts = build(config)
     filler = Filler(checkpoint, device=where, dtype=number_type, storage=storage)
     # Code2Wav is small and its convolutions are poor in bf16 on a CPU; speech quality wants full precision.
@@ -272,6 +298,7 @@ def load(
         talker=parts.talker,
         code_predictor=parts.code_predictor,
         code2wav=parts.code2wav,
+        memory=memory,
     )
 
 
@@ -321,7 +348,3 @@ def build(config: ModelConfig) -> Parts:
             code_predictor=CodePredictor(talker.code_predictor, talker.num_code_groups) if talker else None,
             code2wav=Code2Wav(config.code2wav) if config.code2wav else None,
         )
-
-
-def _bytes_per_position(config: DecoderConfig, dtype: torch.dtype) -> int:
-    return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * dtype.itemsize

@@ -13,10 +13,12 @@ import torch
 
 from model.config import parse_config
 from model.errors import ConfigError, ModelError
+from model.memory import CACHE_BITS
+from model.quant.advice import fit_plan
 from model.quant.convert import Progress, quantize_checkpoint
 from model.quant.packing import SUPPORTED_BITS
 from model.quant.parts import default_policy
-from model.quant.plan import Settings, fit_plan, make_plan, parse_bytes
+from model.quant.plan import Settings, make_plan, parse_bytes
 
 EXIT_DOES_NOT_FIT = 3
 
@@ -41,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--context", type=int, default=8192, help="positions of the caches")
     _storage_arguments(plan)
     plan.add_argument("--encoder-bits", type=int, choices=(8, 16), default=8)
+    plan.add_argument("--cache-bits", type=int, choices=CACHE_BITS, default=16)
+    plan.add_argument("--embedding-on-host", action="store_true", help="the Thinker's token table in host memory")
+    plan.add_argument("--host-expert-layers", type=int, default=0, help="layers whose experts are in host memory")
     plan.add_argument("--exact", action="store_true", help="show these settings even when they do not fit")
     plan.add_argument("--json", action="store_true")
     plan.set_defaults(run=_plan)
@@ -76,6 +81,9 @@ def _plan(arguments: argparse.Namespace) -> int:
         group=arguments.group,
         symmetric=arguments.symmetric,
         encoder_bits=arguments.encoder_bits,
+        cache_bits=arguments.cache_bits,
+        embedding_on_host=arguments.embedding_on_host,
+        host_expert_layers=arguments.host_expert_layers,
     )
     plan = (make_plan if arguments.exact else fit_plan)(config, settings, parse_bytes(arguments.card))
     sys.stdout.write((json.dumps(plan.to_json(), indent=2) if arguments.json else plan.table()) + "\n")

@@ -28,6 +28,9 @@ class StoredFormat(Protocol):
     def tensors_of(self, weight: str, shape: Shape, present: Container[str]) -> dict[str, Shape] | None:
         """Names and shapes of what stands for ``weight``; None when ``present`` holds it unquantised."""
 
+    def spec_of(self, weight: str) -> QuantSpec:
+        """The storage of a quantised weight."""
+
     def read(self, weight: str, shape: Shape, get: GetTensor) -> PackedWeight:
         """The packed weight, from tensors that have passed ``tensors_of``."""
 
@@ -185,6 +188,9 @@ class GptqPacked:
         group = int(section.get("group_size", 128))
         # Zero points are always stored here; symmetric checkpoints hold the middle everywhere.
         return cls(_spec(section.get("bits"), max(group, 0), symmetric=False), known[packing])
+
+    def spec_of(self, weight: str) -> QuantSpec:
+        return self.spec
 
     def tensors_of(self, weight: str, shape: Shape, present: Container[str]) -> dict[str, Shape] | None:
         if weight in present or len(shape) != 2:

@@ -128,6 +128,57 @@ def _down_kernel(
     tl.store(out_ptr + token * n_outputs + rows, total.to(out_ptr.dtype.element_ty), mask=rows_ok)
 
 
+@triton.jit
+def _rows_kernel(
+    out_ptr, ids_ptr, words_ptr, scale_ptr, zero_ptr, width, n_words, n_groups,
+    BITS: tl.constexpr, GROUP: tl.constexpr, SYMMETRIC: tl.constexpr, BLOCK_W: tl.constexpr,
+):  # fmt: skip
+    PER_WORD: tl.constexpr = 32 // BITS
+    row = tl.load(ids_ptr + tl.program_id(1)).to(tl.int64)
+    word = tl.program_id(0) * BLOCK_W + tl.arange(0, BLOCK_W)
+    ok = word < n_words
+    lane = tl.arange(0, PER_WORD)
+    words = tl.load(words_ptr + row * n_words + word, mask=ok, other=0)
+    levels = ((words[:, None] >> (lane * BITS)[None, :]) & ((1 << BITS) - 1)).to(tl.float32)  # [W, P]
+    place = row * n_groups + (word * PER_WORD) // GROUP
+    scale = tl.load(scale_ptr + place, mask=ok, other=0.0).to(tl.float32)
+    if SYMMETRIC:
+        levels -= 1 << (BITS - 1)
+    else:
+        levels -= tl.load(zero_ptr + place, mask=ok, other=0).to(tl.float32)[:, None]
+    column = word[:, None] * PER_WORD + lane[None, :]
+    target = out_ptr + tl.program_id(1).to(tl.int64) * width + column
+    tl.store(target, (levels * scale[:, None]).to(out_ptr.dtype.element_ty), mask=column < width)
+
+
+@triton.jit
+def _plain_rows_kernel(out_ptr, ids_ptr, table_ptr, width, BLOCK: tl.constexpr):
+    row = tl.load(ids_ptr + tl.program_id(1)).to(tl.int64)
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    ok = column < width
+    values = tl.load(table_ptr + row * width + column, mask=ok, other=0.0)
+    target = out_ptr + tl.program_id(1).to(tl.int64) * width + column
+    tl.store(target, values.to(out_ptr.dtype.element_ty), mask=ok)
+
+
+ROWS_BLOCK = 256
+
+
+def gather_rows(ids: Tensor, table: Tensor | PackedWeight, dtype: torch.dtype) -> Tensor:
+    """Rows ``ids`` [...] of a table [rows, width] -> [..., width]; the table may lie in pinned host memory."""
+    flat = ids.reshape(-1).contiguous()
+    width = table.shape[-1]
+    out = torch.empty(flat.shape[0], width, dtype=dtype, device=ids.device)
+    if isinstance(table, PackedWeight):
+        n_words = table.words.shape[-1]
+        _rows_kernel[(triton.cdiv(n_words, ROWS_BLOCK), flat.shape[0])](
+            out, flat, *_storage(table), width, n_words, table.scale.shape[-1], BLOCK_W=ROWS_BLOCK, **_layout(table)
+        )
+    else:
+        _plain_rows_kernel[(triton.cdiv(width, ROWS_BLOCK), flat.shape[0])](out, flat, table, width, BLOCK=ROWS_BLOCK)
+    return out.view(*ids.shape, width)
+
+
 def _storage(weight: PackedWeight) -> tuple[Tensor, Tensor, Tensor]:
     # A symmetric weight has no zero points; the kernel never reads the stand-in.
     return weight.words, weight.scale, weight.scale if weight.zero is None else weight.zero

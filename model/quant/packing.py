@@ -138,9 +138,16 @@ class PackedWeight:
         tensors = [self.words, self.scale] + ([self.zero] if self.zero is not None else [])
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def to(self, device: torch.device | str) -> PackedWeight:
-        zero = None if self.zero is None else self.zero.to(device)
-        return PackedWeight(self.words.to(device), self.scale.to(device), zero, self.n_inputs, self.spec)
+    def to(self, device: torch.device | str, *, copy: bool = False) -> PackedWeight:
+        """On another device; ``copy``: also when it is there already."""
+        zero = None if self.zero is None else self.zero.to(device, copy=copy)
+        words, scale = self.words.to(device, copy=copy), self.scale.to(device, copy=copy)
+        return PackedWeight(words, scale, zero, self.n_inputs, self.spec)
+
+    def pinned(self) -> PackedWeight:
+        """In host memory that a card can address."""
+        zero = None if self.zero is None else self.zero.pin_memory()
+        return PackedWeight(self.words.pin_memory(), self.scale.pin_memory(), zero, self.n_inputs, self.spec)
 
     def __getitem__(self, index: Tensor | int | slice) -> PackedWeight:
         """Rows of a matrix, or experts of a stack; ``index`` selects along the first dimension."""
@@ -180,6 +187,27 @@ def linear(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
 def embedding(ids: Tensor, weight: PackedWeight, dtype: torch.dtype) -> Tensor:
     """Rows ``ids`` [...] of a packed table [rows, width]: [..., width]."""
     return weight[ids.reshape(-1)].dequantize(dtype).view(*ids.shape, weight.n_inputs)
+
+
+def gather_rows(ids: Tensor, table: Tensor | PackedWeight, dtype: torch.dtype) -> Tensor:
+    """Rows ``ids`` [...] of a plain or packed table: [..., width]. Plain twin of the kernel for tables on the host."""
+    if isinstance(table, PackedWeight):
+        return embedding(ids, table, dtype)
+    return torch.nn.functional.embedding(ids, table).to(dtype)
+
+
+def gathered_expert_mlp(x: Tensor, experts: Tensor, gates: Tensor, gate_up: PackedWeight, down: PackedWeight) -> Tensor:
+    """`expert_mlp` for few positions without reading the choice back: the chosen matrices are unpacked as copies.
+
+    The plain twin of the kernels where shapes and the order of operations must not depend on the data.
+    """
+    flat = experts.reshape(-1)
+    rows = x.repeat_interleave(experts.shape[1], dim=0).unsqueeze(1)  # [T * k, 1, D]
+    gate, up = torch.bmm(rows, gate_up[flat].dequantize(x.dtype).transpose(1, 2)).chunk(2, dim=-1)
+    hidden = torch.nn.functional.silu(gate) * up  # [T * k, 1, I]
+    done = torch.bmm(hidden, down[flat].dequantize(x.dtype).transpose(1, 2)).squeeze(1)  # [T * k, D]
+    weighted = done.float().view(*experts.shape, -1) * gates.float().unsqueeze(-1)
+    return weighted.sum(dim=1).to(x.dtype)
 
 
 def expert_mlp(x: Tensor, experts: Tensor, gates: Tensor, gate_up: PackedWeight, down: PackedWeight) -> Tensor:

@@ -20,21 +20,27 @@ from model.quant.parts import Policy
 
 Shape = tuple[int, ...]
 Matvec = Callable[[Tensor, PackedWeight, Tensor | None], Tensor]
+GatherRows = Callable[[Tensor, Tensor | PackedWeight, torch.dtype], Tensor]
 ExpertMLP = Callable[[Tensor, Tensor, Tensor, PackedWeight, PackedWeight], Tensor]
 # Positions up to which re-reading the packed weight per position beats unpacking all of it once.
 MAX_MATVEC_POSITIONS = 4
 
 
 class Backend:
-    """Which functions do few-position products: the plain twins, or the Triton kernels on a CUDA device."""
+    """Which functions do few-position products: the plain twins, or the Triton kernels on a CUDA device.
 
-    def __init__(self, *, kernels: bool) -> None:
+    ``gathered`` twins need nothing read back from the device; they are for graphs on devices without kernels.
+    """
+
+    def __init__(self, *, kernels: bool, gathered: bool = False) -> None:
         self.matvec: Matvec | None = None
-        self.expert_mlp: ExpertMLP | None = None
+        self.expert_mlp: ExpertMLP | None = packing.gathered_expert_mlp if gathered else None
+        self.gather_rows: GatherRows | None = None
         if kernels:
             from model.quant import kernels as triton_kernels
 
             self.matvec, self.expert_mlp = triton_kernels.matvec, triton_kernels.expert_mlp
+            self.gather_rows = triton_kernels.gather_rows
 
 
 def backend_for(device: torch.device) -> Backend:

@@ -90,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     add("--dtype", default="auto", help="float32, bfloat16, ... (default: auto)")
     add("--quantize", choices=("int8", "int4"), help="quantise the weights while loading")
+    add("--positions", type=_positive, help="positions a conversation may hold (default: by free memory)")
+    add("--cache-bits", type=int, choices=(8, 16), default=16, help="8: keys and values in int8 (default: 16)")
+    add("--embedding-on-host", action="store_true", help="keep the token table in host memory")
+    add("--host-expert-layers", type=int, default=0, help="keep the experts of that many layers in host memory")
     add("--exit-with-stdin", action="store_true", help="end when stdin is closed, so that no engine outlives its app")
     return parser
 
@@ -123,7 +127,18 @@ def _load(options: argparse.Namespace) -> Flash:
     """On the model thread: torch is imported here and not before."""
     import model
 
-    loaded = model.load(options.checkpoint, device=options.device, dtype=options.dtype, quantize=options.quantize)
+    loaded = model.load(
+        options.checkpoint,
+        device=options.device,
+        dtype=options.dtype,
+        quantize=options.quantize,
+        memory=model.Memory(
+            positions=options.positions,
+            cache_bits=options.cache_bits,
+            embedding_on_host=options.embedding_on_host,
+            host_expert_layers=options.host_expert_layers,
+        ),
+    )
     return cast(Flash, loaded)
 
 

@@ -185,6 +185,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _load_failure(error: Exception) -> Failure:
+    if is_out_of_memory(error) and isinstance(error, ValueError):  # refused before loading; it says what would fit
+        return Failure(f"Not enough memory to load the model: {error}", "out_of_memory", EXIT_OUT_OF_MEMORY)
     if is_out_of_memory(error):
         return Failure(
             f"Not enough memory to load the model: {error} Close other programs, or choose a smaller checkpoint or "

@@ -45,3 +45,13 @@ def flash_of(checkpoint_of: Callable[[str], Path]) -> Callable[[str], Flash]:
 def flash(flash_of: Callable[[str], Flash]) -> Flash:
     """The plain tiny checkpoint."""
     return flash_of("plain")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that need a card are left out where there is none."""
+    if torch.cuda.is_available():
+        return
+    needs_card = [item for item in items if item.get_closest_marker("gpu")]
+    if needs_card:
+        config.hook.pytest_deselected(items=needs_card)
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]

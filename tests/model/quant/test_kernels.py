@@ -44,3 +44,37 @@ def test_half_precision_input() -> None:
     ours = kernels.matvec(x, weight)
     assert ours.dtype == torch.float16
     assert torch.allclose(ours.float(), packing.linear(x.float(), weight), rtol=2e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize("spec", STORAGES, ids=str)
+@pytest.mark.parametrize("width", [128, 200, 37])
+def test_gather_rows_equals_its_twin(spec: QuantSpec, width: int) -> None:
+    table = quantize(torch.randn(11, width, generator=torch.Generator().manual_seed(0)), spec, method="nearest")
+    ids = torch.tensor([[3, 0, 10], [3, 7, 1]], device=DEVICE)
+    ours = kernels.gather_rows(ids, table.to(DEVICE), torch.float32)
+    assert torch.allclose(ours, packing.gather_rows(ids, table.to(DEVICE), torch.float32), atol=1e-6)
+
+
+def test_gather_rows_of_a_plain_table() -> None:
+    table = torch.randn(9, 300, device=DEVICE)
+    ids = torch.tensor([8, 0, 8], device=DEVICE)
+    assert torch.equal(kernels.gather_rows(ids, table, torch.float32), table[ids])
+
+
+@pytest.mark.gpu
+def test_gather_rows_of_a_table_on_the_host() -> None:
+    table = quantize(torch.randn(1000, 256), QuantSpec()).pinned()
+    ids = torch.tensor([5, 999, 0], device=DEVICE)
+    ours = kernels.gather_rows(ids, table, torch.float32)
+    assert torch.allclose(ours.cpu(), packing.gather_rows(ids.cpu(), table, torch.float32), atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", STORAGES, ids=str)
+def test_gathered_experts_equal_the_twin_that_reads_the_choice_back(spec: QuantSpec) -> None:
+    torch.manual_seed(0)
+    gate_up = quantize(torch.randn(5, 42, 72) * 0.2, spec, method="nearest").to(DEVICE)
+    down = quantize(torch.randn(5, 72, 21) * 0.2, spec, method="nearest").to(DEVICE)
+    x, gates = torch.randn(2, 72, device=DEVICE), torch.rand(2, 3, device=DEVICE)
+    experts = torch.stack([torch.randperm(5)[:3] for _ in range(2)]).to(DEVICE)
+    ours = packing.gathered_expert_mlp(x, experts, gates, gate_up, down)
+    assert torch.allclose(ours, packing.expert_mlp(x, experts, gates, gate_up, down), atol=1e-4)
