@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--checkpoint", help="use this checkpoint from now on")
     parser.add_argument("--engine", metavar="URL", help="use this engine (ws://…) from now on; it hears and sees you")
     options = parser.parse_args(argv)
+    # Ctrl+C before there is a window: nothing has been started yet, and an exception inside Qt's own start-up crashes.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         from app.ui.display import NoDisplay
         from app.ui.ports import WindowParts

@@ -37,11 +37,15 @@ class AssistantBridge(QObject):
         self._view: View | None = None
         self._announcements: deque[Announcement] = deque()
         self._wake_pending = False
+        self._started = False
         self._stopping = False
         self._woken.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def start(self) -> None:
-        """Returns at once."""
+        """Returns at once. The second call does nothing."""
+        if self._started:
+            return
+        self._started = True
         threading.Thread(target=self._start, name="compose the assistant", daemon=True).start()
 
     def send(self, command: Command) -> None:

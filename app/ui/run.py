@@ -18,6 +18,7 @@ from app.ui.window import MainWindow
 
 STOP_TIMEOUT_S = 2.5  # for devices and engine; the whole program has 3 s
 HARD_LIMIT_S = 2.9
+LATEST_START_MS = 1000
 
 
 def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:
@@ -32,9 +33,10 @@ def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:
     closer = _Closer(application, bridge, window)
     window.closing.connect(closer.begin)
     signals = _SignalsToQt(window.close)
+    # The first picture of the window is on the screen before anything else starts; a minimised one has none.
+    window.on_screen.connect(bridge.start)
+    QTimer.singleShot(LATEST_START_MS, bridge.start)
     window.show()
-    # The first picture of the window is on the screen before anything else starts.
-    QTimer.singleShot(0, bridge.start)
     try:
         return application.exec()
     finally:

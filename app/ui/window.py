@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QThreadPool, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
+from PySide6.QtCore import Qt, QThreadPool, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QPaintEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 from app.commands import ChangeSettings, PushToTalk, Retry, SendText
@@ -22,7 +22,6 @@ from app.ui.ports import WindowParts
 from app.ui.preview import Preview
 from app.ui.push_to_talk import PushToTalkKey
 from app.ui.quit_key import QuitKey
-from app.ui.settings_dialog import SettingsDialog
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
 from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet
@@ -39,6 +38,8 @@ class MainWindow(QMainWindow):
     """Shows views and sends commands; knows no device, model or engine."""
 
     closing = Signal()
+    on_screen = Signal()
+    """Once, after the window was drawn for the first time."""
     saved = Signal(str)
 
     def __init__(self, parts: WindowParts, bridge: AssistantBridge) -> None:
@@ -48,6 +49,7 @@ class MainWindow(QMainWindow):
         self._stored_settings = parts.settings
         self._settings = parts.settings()
         self.view = View()
+        self._drawn = False
         self._look: tuple[bool, bool, float] | None = None
         self.actions_ = Actions(self, bridge.send)
         self.state = StateCard()
@@ -170,9 +172,16 @@ class MainWindow(QMainWindow):
         self.resize(min(round(1080 * scale), room.width()), min(round(760 * scale), room.height()))
         self._side.setFixedWidth(min(round(NORMAL_PT * font_scale * SIDE_EM), round(self.width() * SIDE_SHARE)))
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  # Qt's name
-        super().showEvent(event)
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  # Qt's name
+        super().paintEvent(event)
+        if not self._drawn:
+            self._drawn = True
+            QTimer.singleShot(0, self._begin)
+
+    def _begin(self) -> None:
+        """What takes the interpreter from the first picture of the window if it is done before."""
         self.pickers.lister.refresh()
+        self.on_screen.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  # Qt's name
         super().closeEvent(event)
@@ -212,6 +221,8 @@ class MainWindow(QMainWindow):
         QThreadPool.globalInstance().start(write)
 
     def _open_settings(self) -> None:
+        from app.ui.settings_dialog import SettingsDialog  # late: the window does not wait for it
+
         self._settings = self._stored_settings()
         dialog = SettingsDialog(self._settings, self.view.engine, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

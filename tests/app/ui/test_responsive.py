@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -132,3 +134,16 @@ def test_the_window_comes_up_light() -> None:
     assert started["heavy"] == []
     assert started["state"] == "Loading"
     assert started["cpu_s"] < 1.5
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what the process has loaded")
+def test_ctrl_c_while_qt_is_being_loaded_ends_it_and_nothing_crashes(tmp_path: Path) -> None:
+    environment = dict(os.environ) | {"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)}
+    command = [sys.executable, str(Path(__file__).parents[3] / "main.py")]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        spin_until(lambda: "libshiboken6" in maps.read_text(), "Qt is being loaded")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in said

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QTextEdit, QWidget
@@ -28,8 +28,10 @@ from app.commands import (
     SetPrivacy,
     Stop,
 )
-from app.ui.ports import WindowParts
+from app.ui.bridge import AssistantBridge
+from app.ui.ports import DeviceChoice, WindowParts
 from app.ui.settings_dialog import SettingsDialog
+from app.ui.window import MainWindow
 from app.view import DeviceNames, EngineInfo, Latency, Phase, Problem, TranscriptTurn
 from tests.app.ui.conftest import Desk, spin_until
 from tests.app.ui.scripted import GreyPicture, ScriptedAssistant, parts
@@ -59,6 +61,31 @@ def test_the_window_is_up_and_says_loading_before_the_assistant_exists(open_desk
     spin_until(lambda: len(assistant.commands) == 2, "the early commands")
     assert assistant.started.is_set()
     assert assistant.commands == [SendText("are you there?"), SetMicrophone(False)]
+
+
+def test_nothing_else_starts_before_the_first_picture_of_the_window(application: QApplication) -> None:
+    order: list[str] = []
+
+    class Painted(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  # Qt's name
+            if event.type() == QEvent.Type.Paint:
+                order.append("painted")
+            return False
+
+    def listing(_kind: object) -> list[DeviceChoice]:
+        order.append("listed")
+        return []
+
+    made = parts(ScriptedAssistant())
+    bridge = AssistantBridge(made.compose)
+    window = MainWindow(WindowParts(made.settings, made.compose, listing, made.latest_picture), bridge)
+    painted = Painted()
+    window.question.field.installEventFilter(painted)
+    window.on_screen.connect(lambda: order.append("started"))
+    window.show()
+    spin_until(lambda: order.count("listed") == 3 and "started" in order, "the start")
+    assert order[0] == "painted"
+    window.close()
 
 
 def test_a_failing_start_is_a_message(open_desk: Callable[..., Desk]) -> None:
