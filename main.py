@@ -17,19 +17,21 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    stored conversations: list, show, save, delete
   models     plan, convert and check checkpoints
-  bench      measure: latency, echo, reference, turns, quantize
+  bench      measure: latency, echo, reference, turns, quantize, memory, card
 
 Every command explains itself with --help.
 """
 
 BENCH_USAGE = """\
-usage: sightline bench {latency,echo,reference,turns,quantize} [options]
+usage: sightline bench {latency,echo,reference,turns,quantize,memory,card} [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
   echo        echo cancellation: how much is left, and whether interruptions are found
   reference   the model against the reference implementation
   turns       how long the model takes for a turn
   quantize    what int8 and int4 weights do to the outputs, part by part
+  memory      what each memory setting costs and saves
+  card        the published size on a graphics card: does it fit, how fast is it, where the time goes
 """
 
 
@@ -101,6 +103,10 @@ def _bench(arguments: list[str]) -> int:
             from model.quant import bench as quantize_bench
 
             return quantize_bench.main(rest)
+        case "memory":
+            from model.quant import memory_bench
+
+            return memory_bench.main(rest)
         case "reference" | "turns":
             from model import bench
 
