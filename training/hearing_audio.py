@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +27,7 @@ CHUNK_FRAMES = 100
 TOKENS_PER_CHUNK = 13
 WINDOW_CHUNKS = 2
 _DYNAMIC_RANGE = 8.0
+_NOISE_KINDS, _NOISE_SAMPLES = 12, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,42 @@ class Heard:
 
 def stretch(pcm: Pcm, speed: float) -> Pcm:
     """Speed and pitch together, by linear interpolation."""
-    n_out = int(len(pcm) / speed)
-    return np.asarray(np.interp(np.arange(n_out) * speed, np.arange(len(pcm)), pcm), np.float32)
+    at = np.arange(int((len(pcm) - 1) / speed)) * speed
+    before = at.astype(np.int64)
+    share = (at - before).astype(np.float32)
+    out: Pcm = pcm[before] * (1 - share) + pcm[before + 1] * share
+    return out
+
+
+@cache
+def _noise_bank() -> Pcm:
+    """Noises between white and brown, float32 [kinds, samples]: shaping one anew for each sound costs half a batch."""
+    rng = np.random.default_rng(97)
+    rows = []
+    for slope in np.linspace(0, 1, _NOISE_KINDS):
+        spectrum = np.fft.rfft(rng.standard_normal(_NOISE_SAMPLES).astype(np.float32))
+        frequency = np.maximum(np.arange(len(spectrum)), _NOISE_SAMPLES / RATE_HZ * 20)  # flat below 20 Hz
+        rows.append(np.fft.irfft(spectrum / frequency**slope, _NOISE_SAMPLES).astype(np.float32))
+    return np.stack(rows)
 
 
 def coloured_noise(n: int, rng: np.random.Generator) -> Pcm:
     """Noise between white and brown, of unit power."""
-    white = rng.standard_normal(n).astype(np.float32)
-    spectrum = np.fft.rfft(white)
-    frequency = np.maximum(np.arange(len(spectrum)), 1.0)
-    shaped = np.fft.irfft(spectrum / frequency ** rng.uniform(0, 1), n)
-    return (shaped / max(float(shaped.std()), 1e-9)).astype(np.float32)
+    kind, start = int(rng.integers(_NOISE_KINDS)), int(rng.integers(_NOISE_SAMPLES))
+    noise = _noise_bank()[kind].take(np.arange(start, start + n), mode="wrap")
+    out: Pcm = noise / np.float32(max(float(noise.std()), 1e-9))
+    return out
 
 
 def _reverberate(pcm: Pcm, rng: np.random.Generator) -> Pcm:
     n = int(RATE_HZ * rng.uniform(0.08, 0.4))
     tail = rng.standard_normal(n) * np.exp(-np.arange(n) / n * rng.uniform(4, 8))
     tail[0] = rng.uniform(2, 8)
-    size = 1 << (len(pcm) + n).bit_length()
-    wet = np.fft.irfft(np.fft.rfft(pcm, size) * np.fft.rfft(tail, size), size)[: len(pcm)]
+    size = -(-(len(pcm) + n) // 4096) * 4096
+    spectra = torch.fft.rfft(torch.from_numpy(pcm), size) * torch.fft.rfft(
+        torch.from_numpy(tail.astype(np.float32)), size
+    )
+    wet = torch.fft.irfft(spectra, size)[: len(pcm)].numpy()
     return (wet / max(float(np.abs(wet).max()), 1e-6) * 0.5).astype(np.float32)
 
 
@@ -66,15 +85,15 @@ def augment(pcm: Pcm, rng: np.random.Generator, other: Pcm | None = None) -> Hea
     speed = float(np.exp(rng.uniform(math.log(0.85), math.log(1.35)))) if rng.random() < 0.8 else 1.0
     if speed != 1.0:
         pcm = stretch(pcm, speed)
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         pcm = _reverberate(pcm, rng)
     before = int(RATE_HZ * rng.uniform(0, 0.45))
     after = int(RATE_HZ * rng.uniform(0, 0.7))
     pcm = np.pad(pcm, (before, after))
     level = float(np.sqrt(np.mean(pcm**2))) + 1e-6
-    if rng.random() < 0.7:
-        pcm = pcm + coloured_noise(len(pcm), rng) * level * 10 ** (-rng.uniform(5, 35) / 20)
-    if other is not None and rng.random() < 0.15:
+    if rng.random() < 0.6:
+        pcm = pcm + coloured_noise(len(pcm), rng) * np.float32(level * 10 ** (-rng.uniform(8, 35) / 20))
+    if other is not None and rng.random() < 0.1:
         babble = np.resize(other, len(pcm))
         pcm = pcm + babble * level / (float(babble.std()) + 1e-6) * 10 ** (-rng.uniform(12, 25) / 20)
     return Heard((pcm * 10 ** (rng.uniform(-24, 3) / 20)).astype(np.float32), speed, before / RATE_HZ)
@@ -146,7 +165,8 @@ def features(
     spectrum = torch.stft(
         padded, N_FFT, HOP_LENGTH, window=torch.hann_window(N_FFT, device=device), return_complex=True
     )
-    power = spectrum[..., :-1].abs().square()  # [B, freqs, frames]
+    spectrum = spectrum[..., :-1]
+    power = spectrum.real.square() + spectrum.imag.square()  # [B, freqs, frames]
     log_mel = (mel_filters(n_bins).to(device) @ power).clamp_(min=1e-10).log10()
     if tilt is not None:
         log_mel = log_mel + tilt.to(device)[:, :, None]
@@ -181,29 +201,32 @@ def encode(tower: Any, batch: SoundBatch) -> torch.Tensor:
         x = F.gelu(convolution(x))
     x = tower.conv_out(x.permute(0, 3, 1, 2).flatten(2))  # [B * chunks, 13, D]
     x = x + tower.positional_embedding.positional_embedding[:TOKENS_PER_CHUNK].to(x.dtype)
-    x = x.reshape(n_sounds, n_chunks, TOKENS_PER_CHUNK, -1)
-    if n_chunks % WINDOW_CHUNKS:
-        x = F.pad(x, (0, 0, 0, 0, 0, WINDOW_CHUNKS - n_chunks % WINDOW_CHUNKS))
-    n_windows = x.shape[1] // WINDOW_CHUNKS
-    width = WINDOW_CHUNKS * TOKENS_PER_CHUNK
-    x = x.reshape(n_sounds * n_windows, width, -1)  # [W, 26, D]
-    n_tokens = torch.tensor(batch.n_tokens)[:, None] - torch.arange(n_windows)[None] * width
-    allowed = torch.arange(width)[None] < n_tokens.clamp(1, width).reshape(-1, 1)
-    mask = torch.zeros(x.shape[0], 1, 1, width).masked_fill(~allowed[:, None, None], float("-inf"))
-    mask = mask.to(x.device)
+    n_windows, width = -(-n_chunks // WINDOW_CHUNKS), WINDOW_CHUNKS * TOKENS_PER_CHUNK
+    n_tokens = torch.tensor(batch.n_tokens)
+    every = n_chunks * TOKENS_PER_CHUNK
+    # Only true tokens go through the matrix products; they lie in windows for the attention alone.
+    row, column = (torch.arange(every)[None] < n_tokens[:, None]).nonzero(as_tuple=True)
+    places = (row * every + column).to(x.device)
+    slots = (row * n_windows * width + column).to(x.device)
+    left = n_tokens[:, None] - torch.arange(n_windows)[None] * width
+    allowed = torch.arange(width)[None] < left.clamp(1, width).reshape(-1, 1)
+    mask = torch.zeros(len(allowed), 1, 1, width).masked_fill(~allowed[:, None, None], float("-inf")).to(x)
+    x = x.reshape(n_sounds * every, -1)[places]  # [true tokens, D]
     for layer in tower.layers:
-        x = x + _attention(layer.self_attn, layer.self_attn_layer_norm(x), mask)
+        x = x + _attention(layer.self_attn, layer.self_attn_layer_norm(x), mask, slots)
         x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
     x = cast(torch.Tensor, tower.proj2(tower.act(tower.proj1(tower.ln_post(x)))))
-    return x.reshape(n_sounds, n_windows * width, -1)[:, : n_chunks * TOKENS_PER_CHUNK]
+    return x.new_zeros(n_sounds * every, x.shape[1]).index_copy(0, places, x).view(n_sounds, every, -1)
 
 
-def _attention(attention: Any, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    n_windows, width, _ = x.shape
-    query, key, value = (
-        projection(x).view(n_windows, width, attention.num_heads, -1).transpose(1, 2)
-        for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )
-    y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(x.dtype))
-    out: torch.Tensor = attention.out_proj(y.transpose(1, 2).reshape(x.shape))
+def _attention(attention: Any, x: torch.Tensor, mask: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+    """Attention inside windows over the true tokens [N, D]; `slots` are their places in the padded windows."""
+    n_windows, width = len(mask), mask.shape[-1]
+    weight = torch.cat([p.weight for p in (attention.q_proj, attention.k_proj, attention.v_proj)])
+    bias = torch.cat([p.bias for p in (attention.q_proj, attention.k_proj, attention.v_proj)])
+    flat = F.linear(x, weight, bias)
+    padded = flat.new_zeros(n_windows * width, flat.shape[1]).index_copy(0, slots, flat)
+    query, key, value = padded.view(n_windows, width, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    out: torch.Tensor = attention.out_proj(y.transpose(1, 2).reshape(n_windows * width, -1)[slots])
     return out

@@ -23,6 +23,7 @@ from torch import nn
 from training import config, hearing_audio, hearing_data
 from training.feeder import batches
 from training.stage import Saver, add_options, begin, make_audio_tower
+from training.voice_loop import learning_rate, set_rate
 
 SUBFRAMES = 2  # phone labels for each audio token
 SUBFRAME_S = 1 / (hearing_audio.TOKENS_PER_CHUNK * SUBFRAMES)
@@ -139,7 +140,7 @@ def main() -> None:
     options = parser.parse_args()
     device = begin(options)
     ear = PhoneEar().to(device)
-    optimizer = torch.optim.AdamW(ear.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(ear.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     saver = Saver(options.runs / "hearing_encoder.pt", {"ear": ear, "optimizer": optimizer})
     step = saver.restore()
     start = partial(_start, options.runs, options.batch)
@@ -148,9 +149,8 @@ def main() -> None:
         while time.monotonic() - started < options.minutes * 60:
             batch, phones, labels = next_batch()
             batch, labels = hearing_audio.SoundBatch(batch.mel.to(device), batch.n_frames), labels.to(device)
-            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (600 / (step + 1)) ** 0.5)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            done = (time.monotonic() - started) / 60 / options.minutes
+            set_rate(optimizer, learning_rate(step, done, _LEARNING_RATE, warmup=_WARMUP_STEPS, decay=0.5))
             log_probs = ear(batch)
             ctc, frames = losses(log_probs, batch, phones, labels)
             optimizer.zero_grad()

@@ -24,8 +24,9 @@ from training.feeder import batches
 from training.scenes.render import Labels, render
 from training.scenes.scene import DARK, PICTURE_SIZES, Scene, draw_pair, make_scene
 from training.stage import Saver, add_options, begin
+from training.voice_loop import learning_rate, set_rate
 
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 1.5e-3
 _WARMUP_STEPS = 100
 _IGNORED = -100
 
@@ -60,6 +61,15 @@ def size_of(scene: Scene) -> tuple[int, int]:
     return next(size for size in PICTURE_SIZES if abs(size[1] / size[0] - scene.aspect) < 0.01)
 
 
+def draw_dense_scene(rng: random.Random) -> Scene:
+    """A scene for pretraining: many things or a word, so that few positions show nothing."""
+    if rng.random() < 0.15:
+        return draw_scene(rng)
+    word = rng.choice(words.PRINTED_WORDS) if rng.random() < 0.4 else ""
+    n_things = 1 if word else rng.choice((1, 2, 3, 4, 5))
+    return make_scene([draw_pair(rng) for _ in range(n_things)], rng, word)
+
+
 def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, int], dict[str, torch.Tensor]]:
     """Patches of `size` pictures of one shape, that shape, and what they show."""
     height, width = rng.choice(PICTURE_SIZES)
@@ -67,7 +77,7 @@ def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, 
     labels: list[Labels] = []
     scenes: list[Scene] = []
     while len(shown) < size:
-        scene = draw_scene(rng)
+        scene = draw_dense_scene(rng)
         if size_of(scene) == (height, width):
             picture, label = render(scene, height, width)
             shown.append(picture)
@@ -123,10 +133,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Dense pretraining of the vision encoder.")
     add_options(parser, minutes=30)
     parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=_LEARNING_RATE)
     options = parser.parse_args()
     device = begin(options)
     eye = Eye().to(device)
-    optimizer = torch.optim.AdamW(eye.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.02)
+    optimizer = torch.optim.AdamW(eye.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     saver = Saver(options.runs / "vision_encoder.pt", {"eye": eye, "optimizer": optimizer})
     step = saver.restore()
     means = {"loss": 0.0}
@@ -135,10 +146,9 @@ def main() -> None:
         while time.monotonic() - started < options.minutes * 60:
             pictures, (height, width), labels = next_batch()
             pictures, labels = pictures.to(device), {name: label.to(device) for name, label in labels.items()}
-            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (1000 / (step + 1)) ** 0.5)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            embeddings, _ = vision.encode(eye.tower, pictures, height, width)
+            done = (time.monotonic() - started) / 60 / options.minutes
+            set_rate(optimizer, learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS))
+            embeddings, _ = vision.encode(eye.tower, pictures, height, width, levels=False)
             parts = losses(eye, embeddings, labels)
             loss = torch.stack(list(parts.values())).sum()
             optimizer.zero_grad()

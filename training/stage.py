@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from training import config, vision
+from training.voice_loop import keep_memory
 
 SAVE_EVERY_S = 120.0
 
@@ -64,6 +65,7 @@ def add_options(parser: argparse.ArgumentParser, *, minutes: float) -> None:
 
 def begin(options: argparse.Namespace) -> torch.device:
     """Seeds and thread counts; the device to train on."""
+    keep_memory()
     torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(config.SEED)

@@ -58,6 +58,7 @@ class _Layout:
 
     n_system: int
     groups: list[_Group]
+    index: torch.Tensor  # all groups' indices one after the other
 
 
 _ROWS_PER_GROUP = 4
@@ -81,7 +82,7 @@ def _layout(batch: Batch, device: torch.device) -> _Layout:
         numbers = order[first : first + _ROWS_PER_GROUP]
         group = _group(batch, numbers, [starts[number] for number in numbers])
         groups.append(_Group(*(part.to(device) for part in group)))
-    return _Layout(n_system, groups)
+    return _Layout(n_system, groups, torch.cat([group.index.flatten() for group in groups]))
 
 
 def _group(batch: Batch, numbers: list[int], starts: list[int]) -> tuple[torch.Tensor, ...]:
@@ -204,15 +205,16 @@ def _attend(
     if n_system:
         q, k, v = (t[:n_system].transpose(0, 1)[None] for t in (query, key, value))
         pieces.append(F.scaled_dot_product_attention(q, k, v, is_causal=True)[0].transpose(0, 1).flatten(1))
-    order = [torch.arange(n_system, device=x.device)]
-    for group in layout.groups:
+    # One gather for all rows: its backward writes one tensor, not one a row group.
+    padded = torch.cat((query, key, value), 1).index_select(0, layout.index)  # [slots, 3 * H, D]
+    heads, order = query.shape[1], [torch.arange(n_system, device=x.device)]
+    system_kv = [t[:n_system].transpose(0, 1)[None] for t in (key, value)]
+    sizes = [group.index.numel() for group in layout.groups]
+    for group, part in zip(layout.groups, padded.split(sizes), strict=True):
         rows, longest = group.index.shape
-        q, k, v = (
-            t[group.index.flatten()].view(rows, longest, -1, head_dim).transpose(1, 2) for t in (query, key, value)
-        )
+        q, k, v = part.view(rows, longest, 3, heads, head_dim).permute(2, 0, 3, 1, 4)
         k, v = (
-            torch.cat((whole[:n_system].transpose(0, 1)[None].expand(rows, -1, -1, -1), part), 2)
-            for whole, part in ((key, k), (value, v))
+            torch.cat((whole.expand(rows, -1, -1, -1), own), 2) for whole, own in zip(system_kv, (k, v), strict=True)
         )
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=group.mask)
         pieces.append(y.transpose(1, 2).reshape(rows * longest, -1)[group.slots])
@@ -230,13 +232,15 @@ def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     top = top / top.sum(-1, keepdim=True)
     out = torch.zeros_like(x)
     shares = []
-    for number in range(experts.num_experts):
+    # unbind, not indexing: the backward of an index fills a tensor of all experts for each of them.
+    weights = zip(experts.gate_up_proj.unbind(0), experts.down_proj.unbind(0), strict=True)
+    for number, (gate_up, down) in enumerate(weights):
         token, rank = (chosen == number).nonzero(as_tuple=True)
         shares.append(len(token))
         if len(token):
-            half = F.linear(x[token], experts.gate_up_proj[number])
+            half = F.linear(x.index_select(0, token), gate_up)
             first, second = half.chunk(2, -1)
-            y = F.linear(F.silu(first) * second, experts.down_proj[number]) * top[token, rank, None]
+            y = F.linear(F.silu(first) * second, down) * top[token, rank, None]
             out = out.index_add(0, token, y)
     load = torch.tensor(shares, dtype=torch.float32, device=x.device) / max(1, sum(shares))
     return out, experts.num_experts * (load * probabilities.mean(0)).sum()

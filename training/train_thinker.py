@@ -24,11 +24,11 @@ from training.feeder import batches
 from training.stage import Saver, add_options, begin, load_part_of, make_thinker
 from training.thinker import Batch, Output, forward
 from training.thinker_data import training_maker
+from training.voice_loop import learning_rate
 
 _LEARNING_RATE = 1e-3
 _ENCODER_FACTOR = 0.3
 _WARMUP_STEPS = 100
-_DECAY_FROM_STEP = 600
 _BALANCE_WEIGHT = 0.02
 # Rows of each kind in one batch.
 DEFAULT_MIX = "typed=3,image=3,heard=6,spoken=5"
@@ -93,6 +93,8 @@ def main() -> None:
     add_options(parser, minutes=60)
     parser.add_argument("--mix", default=DEFAULT_MIX)
     parser.add_argument("--encoders", choices=("frozen", "trained"), default="frozen")
+    parser.add_argument("--rate", type=float, default=_LEARNING_RATE, help="learning rate")
+    parser.add_argument("--decay", type=float, default=0.4, help="share of the time in which it falls; 0: more follows")
     options = parser.parse_args()
     mix = parse_mix(options.mix)
     device = begin(options)
@@ -101,7 +103,9 @@ def main() -> None:
     decoder = [
         p for part in (thinker.model.language_model, thinker.lm_head) for p in part.parameters() if p.requires_grad
     ]
-    optimizer = torch.optim.AdamW([{"params": decoder}, {"params": encoders}], betas=(0.9, 0.98), weight_decay=0.02)
+    optimizer = torch.optim.AdamW(
+        [{"params": decoder}, {"params": encoders}], betas=(0.9, 0.98), weight_decay=0.02, fused=True
+    )
     saver = Saver(options.runs / "thinker.pt", {"thinker": thinker, "optimizer": optimizer})
     step = saver.restore()
     source = EncoderSource(options.runs, thinker)
@@ -113,7 +117,8 @@ def main() -> None:
     with batches(partial(_start, options.runs, mix), config.SEED + step, options.workers) as next_batch:
         while time.monotonic() - started < options.minutes * 60:
             batch = next_batch()
-            rate = _LEARNING_RATE * min(1, (step + 1) / _WARMUP_STEPS) * min(1, (_DECAY_FROM_STEP / (step + 1)) ** 0.5)
+            done = (time.monotonic() - started) / 60 / options.minutes
+            rate = learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=max(options.decay, 1e-6))
             optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = rate, rate * _ENCODER_FACTOR
             output = forward(thinker, batch, frozen_encoders=frozen)
             loss = F.cross_entropy(output.logits, output.targets)

@@ -46,8 +46,13 @@ def _geometry(rows: int, columns: int, side: int) -> tuple[torch.Tensor, torch.T
     return indices, weights, get_vision_position_ids(grid, MERGE)
 
 
-def encode(tower: Any, pictures: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Patches of pictures of one size -> Thinker embeddings [B, tokens, out] and the DeepStack ones, one a level."""
+def encode(
+    tower: Any, pictures: torch.Tensor, height: int, width: int, *, levels: bool = True
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Patches of pictures of one size -> Thinker embeddings [B, tokens, out] and the DeepStack ones, one a level.
+
+    Without `levels` the second is empty (pretraining does not need it).
+    """
     count, n_patches, _ = pictures.shape
     weight = tower.patch_embed.proj.weight  # [D, 3, 2, 16, 16]; both temporal halves see the same picture
     x = F.linear(pictures, weight.sum(2).flatten(1), tower.patch_embed.proj.bias)
@@ -59,7 +64,7 @@ def encode(tower: Any, pictures: torch.Tensor, height: int, width: int) -> tuple
     for number, block in enumerate(tower.blocks):
         x = x + _attention(block.attn, block.norm1(x), cos, sin)
         x = x + block.mlp(block.norm2(x))
-        if number in tower.deepstack_visual_indexes:
+        if levels and number in tower.deepstack_visual_indexes:
             merger = tower.merger_list[tower.deepstack_visual_indexes.index(number)]
             deep.append(merger(x.reshape(count * n_patches, -1)).view(count, n_patches // MERGE**2, -1))
     merged = tower.merger(x.reshape(count * n_patches, -1)).view(count, n_patches // MERGE**2, -1)
@@ -90,7 +95,7 @@ def make_tower() -> Any:
     tower = reference.Qwen3OmniMoeVisionEncoder(Qwen3OmniMoeVisionEncoderConfig(**settings))
     for name, parameter in tower.named_parameters():
         if parameter.ndim == 2 and "pos_embed" not in name:
-            torch.nn.init.normal_(parameter, std=(0.3 if name.endswith(("proj.weight", "fc2.weight")) else 0.8)
+            torch.nn.init.normal_(parameter, std=(0.5 if name.endswith(("proj.weight", "fc2.weight")) else 0.8)
                                   / math.sqrt(parameter.shape[1]))  # fmt: skip
     with torch.no_grad():
         tower.patch_embed.proj.weight.copy_(_cosine_patches(tower.patch_embed.proj.weight.shape[0]))
@@ -98,7 +103,41 @@ def make_tower() -> Any:
         assert bias is not None
         bias.zero_()
         tower.pos_embed.weight.normal_(std=0.1)
+        for block, (offsets, sharpness) in zip(tower.blocks, _NEIGHBOURS, strict=True):
+            _look_at_neighbours(block.attn, offsets, sharpness)
+        for merger in tower.merger_list:  # DeepStack starts without a say; it learns with the Thinker
+            torch.nn.init.zeros_(merger.mlp[-1].weight)
+            torch.nn.init.zeros_(merger.mlp[-1].bias)
     return tower
+
+
+# Where each head looks at first, in patches (down, right), and how narrowly; a layer each.
+_NEIGHBOURS = (
+    (((-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)), 23.0),
+    (((-1.5, -1.5), (-1.5, 1.5), (1.5, -1.5), (1.5, 1.5)), 12.0),
+    (((-2.5, 0.0), (2.5, 0.0), (0.0, -2.5), (0.0, 2.5)), 6.0),
+)
+_LOCAL_WAVES = 5  # the fastest waves of the rotary positions tell neighbours apart
+
+
+def _look_at_neighbours(attention: Any, offsets: tuple[tuple[float, float], ...], sharpness: float) -> None:
+    """Start each head as one arm of a convolution: constant query and key whose rotary product peaks at its offset.
+
+    Attention that starts anywhere needs many thousand pictures to find out that what is near matters.
+    """
+    width = attention.qkv.weight.shape[1]
+    head_dim, amplitude = width // len(offsets), math.sqrt(sharpness)
+    waves = head_dim // 4  # for each axis
+    attention.qkv.weight[: 2 * width] *= 0.3
+    bias = attention.qkv.bias.view(3, len(offsets), head_dim)
+    bias.zero_()
+    for head, offset in enumerate(offsets):
+        for axis, distance in enumerate(offset):
+            for wave in range(_LOCAL_WAVES):
+                place, angle = axis * waves + wave, distance * 10_000 ** (-wave / waves)
+                bias[1, head, place] = amplitude
+                bias[0, head, place] = amplitude * math.cos(angle)
+                bias[0, head, place + head_dim // 2] = amplitude * math.sin(angle)
 
 
 def _cosine_patches(n_outputs: int) -> torch.Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import platform
 import random
 import time
 from pathlib import Path
@@ -13,6 +15,8 @@ import numpy as np
 import torch
 
 from training import config
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 
 
 def options(description: str, *, steps: int, **defaults: Any) -> argparse.Namespace:
@@ -27,7 +31,20 @@ def options(description: str, *, steps: int, **defaults: Any) -> argparse.Namesp
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    keep_memory()
     return chosen
+
+
+def keep_memory() -> None:
+    """Let the C library keep freed memory instead of giving it back to the system after each tensor.
+
+    The pages would be zeroed anew thousands of times a step, a fifth of the time. Does nothing without glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20)):
+        mallopt(parameter, value)
 
 
 def seed_all(seed: int) -> None:
