@@ -36,9 +36,10 @@ from training.sequences import TURN_END, USER_HEADER, Picture, Segment, Sound, S
 from training.stage import load_part_of, make_thinker
 from training.thinker import Batch, decode
 from training.thinker_data import answer_without_picture
+from training.voice_loop import keep_memory
 
 _EVAL_FOLDER = Path(__file__).parent / "eval"
-_BATCH = 16
+_BATCH = 64
 _MAX_ANSWER_TOKENS = 110
 _SEED = 77_000
 Pcm = npt.NDArray[np.float32]
@@ -81,8 +82,12 @@ def _prefix(item: Item, sounds: list[Pcm], shots: list[Any]) -> list[Segment]:
     return [Span(sound, tuple(pictures_), tuple(0.7 * n for n in range(len(pictures_))))] if pictures_ else [sound]
 
 
-def replies(thinker: Any, items: list[Item]) -> Iterator[tuple[Item, str]]:
-    """The model's greedy text for every item, with the default instructions."""
+def replies(thinker: Any, items: list[Item], *, whole: bool = False) -> Iterator[tuple[Item, str]]:
+    """The model's greedy text for every item, with the default instructions.
+
+    Unless `whole`, an answer is broken off where it is no longer the beginning of a right one (it is wrong then,
+    whatever follows); transcriptions never are.
+    """
     system = system_turn(DEFAULT_INSTRUCTIONS)
     for first in range(0, len(items), _BATCH):
         group = items[first : first + _BATCH]
@@ -94,9 +99,15 @@ def replies(thinker: Any, items: list[Item]) -> Iterator[tuple[Item, str]]:
             ending = (TRANSCRIBE_PROMPT if item.transcribe else "") + TURN_END
             rows.append(pack([say(USER_HEADER), *prefix, say(ending)], [], len(system)))
         batch = Batch(system, rows, sounds, shots)
-        for item, ids in zip(
-            group, decode(thinker, batch, end=text.IM_END, max_tokens=_MAX_ANSWER_TOKENS), strict=True
-        ):
+
+        def hopeless(row: int, ids: list[int], group: list[Item] = group) -> bool:
+            if whole or group[row].transcribe:
+                return False
+            said = text.decode(ids).lstrip()
+            return not any(wanted.startswith(said) for wanted in group[row].wanted)
+
+        found = decode(thinker, batch, end=text.IM_END, max_tokens=_MAX_ANSWER_TOKENS, hopeless=hopeless)
+        for item, ids in zip(group, found, strict=True):
             yield item, text.decode(ids).strip()
 
 
@@ -263,6 +274,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--show", type=int, default=0, help="print so many replies of each row")
     options = parser.parse_args()
+    keep_memory()
     torch.set_num_threads(options.threads)
     thinker, note = load_thinker(options.runs, options.checkpoint)
     wanted = [part for part in options.only.split(",") if part]
@@ -271,7 +283,7 @@ def main() -> None:
         if wanted and not any(part in name for part in wanted):
             continue
         started, items = time.monotonic(), make()
-        for item, heard in list(replies(thinker, items[: options.show])):
+        for item, heard in replies(thinker, items[: options.show], whole=True):
             print(f"    {item.words!r}: {heard!r}, right is {item.wanted[0]!r}", flush=True)
         results.append(measure(thinker, name, items, must, aim))
         spent = time.monotonic() - started

@@ -77,7 +77,7 @@ def _reverberate(pcm: Pcm, rng: np.random.Generator) -> Pcm:
         torch.from_numpy(tail.astype(np.float32)), size
     )
     wet = torch.fft.irfft(spectra, size)[: len(pcm)].numpy()
-    return (wet / max(float(np.abs(wet).max()), 1e-6) * 0.5).astype(np.float32)
+    return np.asarray(wet / max(float(np.abs(wet).max()), 1e-6) * 0.5, np.float32)
 
 
 def augment(pcm: Pcm, rng: np.random.Generator, other: Pcm | None = None) -> Heard:

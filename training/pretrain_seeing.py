@@ -41,6 +41,7 @@ class Eye(nn.Module):
         self.colour = nn.Linear(config.HIDDEN, len(words.COLOURS) + 1)
         self.letter = nn.Linear(config.HIDDEN, 27)
         self.centre = nn.Linear(config.HIDDEN, 1)
+        self.figure = nn.Linear(config.HIDDEN, 64)  # of a position's 8 x 8 squares
         self.whole = nn.Linear(config.HIDDEN, 3)  # light, dark, blurred
         self.word = nn.Linear(config.HIDDEN, len(words.PRINTED_WORDS) + 1)
 
@@ -66,7 +67,7 @@ def draw_dense_scene(rng: random.Random) -> Scene:
     if rng.random() < 0.15:
         return draw_scene(rng)
     word = rng.choice(words.PRINTED_WORDS) if rng.random() < 0.4 else ""
-    n_things = 1 if word else rng.choice((1, 2, 3, 4, 5))
+    n_things = 1 if word else rng.choice((1, 2, 2, 3, 4))
     return make_scene([draw_pair(rng) for _ in range(n_things)], rng, word)
 
 
@@ -87,6 +88,7 @@ def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, 
         name: torch.stack([torch.from_numpy(getattr(label, name)).flatten() for label in labels])
         for name in ("kinds", "colours", "letters", "centres")
     }
+    dense["figure"] = torch.stack([torch.from_numpy(label.figure).view(-1, 64) for label in labels])
     dense["whole"] = torch.tensor([1 if s.light == DARK else 2 if s.blurred else 0 for s in scenes])
     dense["word"] = torch.tensor(
         [words.PRINTED_WORDS.index(s.word) + 1 if s.word and s.seen else 0 for s in scenes]
@@ -103,9 +105,10 @@ def losses(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) 
         weight[0] = 0.3
         found[name] = F.cross_entropy(logits, labels[name].flatten(), weight, ignore_index=_IGNORED)
     found["centres"] = F.binary_cross_entropy_with_logits(eye.centre(embeddings)[..., 0], labels["centres"].float())
+    found["figure"] = 2 * F.binary_cross_entropy_with_logits(eye.figure(embeddings), labels["figure"].float())
     pooled = embeddings.mean(1)
     found["whole"] = F.cross_entropy(eye.whole(pooled), labels["whole"])
-    found["word"] = F.cross_entropy(eye.word(pooled), labels["word"]) * 0.3
+    found["word"] = F.cross_entropy(eye.word(pooled), labels["word"]) * 0.1
     return found
 
 
@@ -117,6 +120,9 @@ def right(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) -
         shown = labels[name] > 0
         if shown.any():
             shares[name] = float((reader(embeddings).argmax(-1) == labels[name])[shown].float().mean())
+    drawn = labels["figure"] > 0
+    if drawn.any():
+        shares["figure"] = float((eye.figure(embeddings) > 0)[drawn].float().mean())
     has_word = labels["word"] > 0
     if has_word.any():
         shares["word"] = float((eye.word(embeddings.mean(1)).argmax(-1) == labels["word"])[has_word].float().mean())

@@ -7,6 +7,7 @@ reference's on rows with one branch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -276,52 +277,66 @@ def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Out
 
 
 @torch.no_grad()
-def decode(thinker: Any, batch: Batch, *, end: int, max_tokens: int) -> list[list[int]]:
-    """Greedy continuation of every row (one branch each, nothing learnt in it), without the `end` token."""
+def decode(
+    thinker: Any, batch: Batch, *, end: int, max_tokens: int, hopeless: Callable[[int, list[int]], bool] | None = None
+) -> list[list[int]]:
+    """Greedy continuation of every row (one branch each, nothing learnt in it), without the `end` token.
+
+    `hopeless(row, tokens)` is asked after each token whether the rest of that row is of no interest.
+    """
     model = thinker.model.language_model
     kept: list[KeyValue] = []
     hidden, _ = hidden_states(thinker, batch, kept=kept)
     n_system, lengths = len(batch.system), [len(row) for row in batch.rows]
-    longest, count = max(lengths), len(batch.rows)
-    device = device_of(thinker)
-    index = torch.zeros(count, n_system + longest, dtype=torch.long)
+    device, count = device_of(thinker), len(batch.rows)
+    width = n_system + max(lengths)
+    index = torch.zeros(count, width, dtype=torch.long)
     index[:, :n_system] = torch.arange(n_system)
-    seen = torch.zeros(count, n_system + longest, dtype=torch.bool)
+    mask = torch.full((count, width + max_tokens), float("-inf"))
     start = n_system
     for number, length in enumerate(lengths):
         index[number, n_system : n_system + length] = torch.arange(start, start + length)
-        seen[number, : n_system + length] = True
+        mask[number, : n_system + length] = 0
         start += length
-    index, seen = index.to(device), seen.to(device)
-    caches = [tuple(part[index.flatten()].view(count, n_system + longest, *part.shape[1:]).transpose(1, 2)
-                    for part in pair) for pair in kept]  # [B, H, T, D]  # fmt: skip
+    index, mask = index.to(device), mask.to(device)[:, None, None]
+    caches = []
+    for pair in kept:
+        parts = [part[index.flatten()].view(count, width, *part.shape[1:]).transpose(1, 2) for part in pair]
+        caches.append([F.pad(part, (0, 0, 0, max_tokens)) for part in parts])  # [B, H, width + max_tokens, D]
     last = index[torch.arange(count, device=device), torch.tensor(lengths, device=device) + n_system - 1]
     token = thinker.lm_head(hidden[last]).argmax(-1)
     position = torch.tensor([max(row.positions[-1]) + 1 for row in batch.rows], device=device)
     written: list[list[int]] = [[] for _ in range(count)]
-    open_rows = [True] * count
-    for _ in range(max_tokens):
-        for row, value in enumerate(token.tolist()):
-            open_rows[row] = open_rows[row] and value != end
-            if open_rows[row]:
-                written[row].append(value)
-        if not any(open_rows):
+    rows = list(range(count))  # the rows still open, in the order of the tensors
+    for place in range(width, width + max_tokens):
+        still = []
+        for slot, (row, value) in enumerate(zip(rows, token.tolist(), strict=True)):
+            if value == end:
+                continue
+            written[row].append(value)
+            if hopeless is None or not hopeless(row, written[row]):
+                still.append(slot)
+        if not still:
             break
-        seen = torch.cat((seen, torch.ones(count, 1, dtype=torch.bool, device=device)), 1)
-        mask = torch.zeros(seen.shape, device=device).masked_fill(~seen, float("-inf"))[:, None, None]
+        if len(still) < len(rows):
+            rows = [rows[slot] for slot in still]
+            pick = torch.tensor(still, device=device)
+            token, position, mask = token[pick], position[pick], mask[pick]
+            caches = [[part[pick] for part in pair] for pair in caches]
+        mask[..., place] = 0
         x = model.embed_tokens(token)
         cos, sin = (part[0] for part in model.rotary_emb(x, position.expand(3, 1, -1)))
         for number, layer in enumerate(model.layers):
             y = _rms(layer.input_layernorm, x)
             attention = layer.self_attn
-            parts = [projection(y).view(count, -1, attention.head_dim)
+            parts = [projection(y).view(len(rows), -1, attention.head_dim)
                      for projection in (attention.q_proj, attention.k_proj, attention.v_proj)]  # fmt: skip
             query = _rotate(_rms(attention.q_norm, parts[0]), cos, sin)[:, :, None]
             key = _rotate(_rms(attention.k_norm, parts[1]), cos, sin)
-            new = [part.repeat_interleave(attention.num_key_value_groups, 1)[:, :, None] for part in (key, parts[2])]
-            caches[number] = tuple(torch.cat(pair, 2) for pair in zip(caches[number], new, strict=True))
-            keys, values = caches[number]
-            z = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            for cache, new in zip(caches[number], (key, parts[2]), strict=True):
+                cache[:, :, place] = new.repeat_interleave(attention.num_key_value_groups, 1)
+            keys, values = (cache[:, :, : place + 1] for cache in caches[number])
+            z = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask[..., : place + 1])
             x = x + attention.o_proj(z[:, :, 0].flatten(1))
             x = x + _experts(layer.mlp, _rms(layer.post_attention_layernorm, x))[0]
         token = thinker.lm_head(_rms(model.norm, x)).argmax(-1)

@@ -105,6 +105,7 @@ def make_tower() -> Any:
         tower.pos_embed.weight.normal_(std=0.1)
         for block, (offsets, sharpness) in zip(tower.blocks, _NEIGHBOURS, strict=True):
             _look_at_neighbours(block.attn, offsets, sharpness)
+        merger: Any
         for merger in tower.merger_list:  # DeepStack starts without a say; it learns with the Thinker
             torch.nn.init.zeros_(merger.mlp[-1].weight)
             torch.nn.init.zeros_(merger.mlp[-1].bias)

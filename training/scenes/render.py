@@ -32,13 +32,15 @@ Polygon = list[tuple[float, float]]
 class Labels:
     """What each cell of 32 x 32 pixels shows: 0 nothing, else number + 1; -100 where it is only a little.
 
-    kinds, colours, letters: int64 [rows, columns]; centres: 1 where the centre of a thing lies.
+    kinds, colours, letters: int64 [rows, columns]; centres: 1 where the centre of a thing lies. figure: uint8
+    [rows, columns, 64], which of the 8 x 8 squares of a cell are covered by a thing or by ink.
     """
 
     kinds: npt.NDArray[np.int64]
     colours: npt.NDArray[np.int64]
     letters: npt.NDArray[np.int64]
     centres: npt.NDArray[np.int64]
+    figure: npt.NDArray[np.uint8]
 
 
 def _arc(x: float, y: float, radius: float, start: float = 0, end: float = 360, flat: float = 1.0) -> Polygon:
@@ -201,9 +203,12 @@ def _word_mask(word: str, rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
 
 def _draw_word(
-    picture: npt.NDArray[np.float32], scene: Scene, rng: np.random.Generator
+    picture: npt.NDArray[np.float32], figure: npt.NDArray[np.uint8], scene: Scene, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Prints the scene's word on a sign or straight on the background; returns its box as fractions."""
+    """Prints the scene's word on a sign or straight on the background, marks its ink in `figure` [H, W].
+
+    Returns its box as fractions.
+    """
     height, width = picture.shape[:2]
     ink: Any = _word_mask(scene.word, rng)
     target_width = min(width * 0.92, width * (0.2 + 0.14 * len(scene.word)) * rng.uniform(0.8, 1.1))
@@ -222,6 +227,7 @@ def _draw_word(
         ink_colour = rng.uniform(0, 30, 3)
     area = picture[top : top + ink.shape[0], left : left + ink.shape[1]]
     area += (ink_colour.astype(np.float32) - area) * ink[..., None]
+    figure[top : top + ink.shape[0], left : left + ink.shape[1]] |= (ink > 0.5).astype(np.uint8)
     return left / width, top / height, (left + ink.shape[1]) / width, (top + ink.shape[0]) / height
 
 
@@ -245,10 +251,11 @@ def render(scene: Scene, height: int, width: int, *, shot: int = 0) -> tuple[Rgb
             cv2.fillPoly(kinds, [points], words.OBJECTS.index(thing.kind) + 1, cv2.LINE_8, 4)
             cv2.fillPoly(colours, [points], words.COLOURS.index(thing.colour) + 1, cv2.LINE_8, 4)
     shown = picture.astype(np.float32)
-    box = _draw_word(shown, scene, style) if scene.word else None
+    figure = (kinds > 0).astype(np.uint8)
+    box = _draw_word(shown, figure, scene, style) if scene.word else None
     camera = np.random.default_rng(scene.style_seed + 7919 * (shot + 1))
     shown = _expose(shown, scene, style, camera)
-    return np.clip(shown, 0, 255).astype(np.uint8), _labels(scene, kinds, colours, box)
+    return np.clip(shown, 0, 255).astype(np.uint8), _labels(scene, kinds, colours, figure, box)
 
 
 @cache
@@ -289,12 +296,23 @@ def _cells(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return out.reshape(rows, columns)
 
 
-def _labels(scene: Scene, kinds: Any, colours: Any, box: tuple[float, float, float, float] | None) -> Labels:
+def _squares(figure: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Which squares of 4 x 4 pixels are covered by half or more: [rows, columns, 64]."""
+    rows, columns, side = figure.shape[0] // CELL, figure.shape[1] // CELL, CELL // 8
+    parts = figure.reshape(rows, 8, side, columns, 8, side).sum((2, 5), dtype=np.int32)  # [rows, 8, columns, 8]
+    covered: npt.NDArray[np.uint8] = (parts * 2 >= side * side).astype(np.uint8)
+    return covered.transpose(0, 2, 1, 3).reshape(rows, columns, 64)
+
+
+def _labels(
+    scene: Scene, kinds: Any, colours: Any, figure: npt.NDArray[np.uint8], box: tuple[float, float, float, float] | None
+) -> Labels:
     rows, columns = kinds.shape[0] // CELL, kinds.shape[1] // CELL
     letters = np.zeros((rows, columns), np.int64)
     centres = np.zeros((rows, columns), np.int64)
     if not scene.seen:
-        return Labels(np.zeros_like(letters), np.zeros_like(letters), letters, centres)
+        nothing = np.zeros_like(letters)
+        return Labels(nothing, nothing, letters, centres, np.zeros((rows, columns, 64), np.uint8))
     for thing in scene.things:
         centres[min(rows - 1, int(thing.y * rows)), min(columns - 1, int(thing.x * columns))] = 1
     if box is not None:
@@ -306,4 +324,4 @@ def _labels(scene: Scene, kinds: Any, colours: Any, box: tuple[float, float, flo
                 at = ((column + 0.5) / columns - left) / (right - left) * len(scene.word)
                 if 0 <= at < len(scene.word):
                     letters[row, column] = ord(scene.word[int(at)]) - ord("A") + 1
-    return Labels(_cells(kinds), _cells(colours), letters, centres)
+    return Labels(_cells(kinds), _cells(colours), letters, centres, _squares(figure))
