@@ -69,7 +69,31 @@ class PredictorWorkspace:
 
     def __init__(self, predictor: CodePredictor, device: torch.device, dtype: torch.dtype) -> None:
         config = predictor.config
-        self.cache = KVCache(config, device=device, dtype=dtype, capacity=predictor.n_groups + 1)
+        self.cache = FixedCache(config, device=device, dtype=dtype, capacity=predictor.n_groups + 1)
         rope = Rope(config, device)
         self.first_rope = rope.text(0, 2)
         self.step_ropes = [rope.text(2 + step, 1) for step in range(predictor.n_groups - 2)]
+
+
+class FixedCache(KVCache):
+    """A short cache that never grows and is filled anew all the time; every view of it is made once."""
+
+    def __init__(self, config: DecoderConfig, *, device: torch.device, dtype: torch.dtype, capacity: int) -> None:
+        super().__init__(config, device=device, dtype=dtype, capacity=capacity)
+        buffers = list(zip(self.keys, self.values, strict=True))
+        self._rows = [[(keys[:, row], values[:, row]) for row in range(capacity)] for keys, values in buffers]
+        self._seen = [[(keys[:, :end], values[:, :end]) for end in range(capacity + 1)] for keys, values in buffers]
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """As in KVCache; raises IndexError beyond the capacity."""
+        if k.shape[0] != 1:
+            return super().append(layer, k, v)
+        keys, values = self._rows[layer][self.length]
+        keys.copy_(k[0])
+        values.copy_(v[0])
+        return self._seen[layer][self.length + 1]
+
+    def reserve(self, length: int) -> None:
+        """Raises IndexError when there is no room."""
+        if length > self.capacity:
+            raise IndexError(f"{length} positions do not fit into a fixed cache of {self.capacity}")

@@ -18,6 +18,7 @@ from model.checkpoint import Checkpoint, Filler, Storage, check_filled
 from model.code2wav import Code2Wav
 from model.code_predictor import CodePredictor, PredictorWorkspace
 from model.config import DecoderConfig, ModelConfig, load_config
+from model.cpu_storage import ColumnStorage
 from model.device import choose_device, choose_dtype, free_bytes
 from model.errors import InputError
 from model.generation import Generation, read_generation
@@ -255,6 +256,8 @@ def load(
         checkpoint.verify(expected)
         if storage is None and quantize is not None:
             storage = storage_for(quantize, where, number_type)
+        elif storage is None and where.type == "cpu" and number_type == torch.float32:
+            storage = ColumnStorage()
     elif quantize is not None:
         raise InputError(f"quantize is {quantize!r}, but {path} is quantised already; load it without")
     else:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.cache import KVCache
 from model.config import DecoderConfig
+from model.cpu_step import CpuStep
 from model.moe import GatedMLP, SparseMLP
 from model.weights import FusedLinear, Linear
 
@@ -150,6 +151,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self._cpu_step: CpuStep | None = None
 
     def forward(
         self,
@@ -165,6 +167,9 @@ class Decoder(nn.Module):
         `capture` = k also returns the k-th hidden state [T, H] as the reference numbers them: 0 the input, k the
         output of layer k - 1 before DeepStack is added, the last one normalised. Returns (normalised output, captured).
         """
+        if deepstack is None and CpuStep.suits(x):
+            self._cpu_step = self._cpu_step or CpuStep(self)
+            return self._cpu_step(x, rope, cache, capture)
         cos, sin = rope
         mask = cache.mask(x.shape[0])
         captured = x if capture == 0 else None

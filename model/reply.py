@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from model.code_predictor import PredictorWorkspace
     from model.flash import Flash
 
+SPEECH_RATE_HZ = 24_000
 # A runaway voice is stopped this long after its text: speech takes about 3.5 frames a token, never 16.
 FRAMES_PER_TOKEN_BOUND = 16
 FRAMES_EXTRA_BOUND = 64
+# Code2Wav reads all its weights at every call. While speech is short its frames go one by one; with this much speech
+# made ahead of its playing, this many at a time.
+GROUPS_OF_FRAMES = ((1.0, 8), (0.5, 4), (0.25, 2))  # (lead in seconds, frames), longest first
 # Of a reply that is cut off before its speech is complete, without time-aligned text: how many frames a letter takes.
 FRAMES_PER_LETTER = 0.9
 
@@ -97,6 +102,7 @@ class Reply:
         self._first_text_s: float | None = None
         self._first_speech_s: float | None = None
         self._thinker_s = self._talker_s = self._code2wav_s = 0.0
+        self._codes: list[Tensor] = []  # of frames that are not sound yet, [G] each
         self._text_stop: str | None = None  # None while text is being written
         self._voice = Voice(flash, context, options, self._generator) if options.speech else None
 
@@ -115,11 +121,11 @@ class Reply:
             voice.start(token)
             self._talker_s += perf_counter() - clock
         while voice is not None:
-            speech = self._next_frame(voice)
-            if speech is None:
+            if not self._next_frame(voice):
+                yield from self._speech(voice)
                 break
-            if len(speech.samples):
-                yield speech
+            if len(self._codes) >= self._group_size():
+                yield from self._speech(voice)
             if self._text_stop is None:
                 token, delta = self._next_token()
                 if delta is not None:
@@ -160,24 +166,42 @@ class Reply:
             self._first_text_s = perf_counter() - self._started_s
         return token, TextDelta(text, frame) if text else None
 
-    def _next_frame(self, voice: Voice) -> SpeechDelta | None:
+    def _next_frame(self, voice: Voice) -> bool:
+        """Makes the codes of a frame; False at the end of speech."""
         clock = perf_counter()
         codes = voice.frame(self._frame_bound())
         self._talker_s += perf_counter() - clock
         if codes is None:
-            return None
+            return False
+        self._codes.append(codes)
+        self.spoken.n_frames += 1
+        return True
+
+    def _group_size(self) -> int:
+        """How many frames to turn into sound at once, by how far speech is ahead of being played."""
+        if self._first_speech_s is None:
+            return 1
+        played_s = perf_counter() - self._started_s - self._first_speech_s
+        lead_s = self.spoken.n_samples / SPEECH_RATE_HZ - played_s
+        return next((size for least_s, size in GROUPS_OF_FRAMES if lead_s >= least_s), 1)
+
+    def _speech(self, voice: Voice) -> Generator[SpeechDelta, None, None]:
+        """The sound of the frames whose codes are waiting, frame by frame."""
+        if not self._codes:
+            return
         clock = perf_counter()
-        samples = voice.waves.push(codes.unsqueeze(0)).cpu().numpy()
+        samples = voice.waves.push(torch.stack(self._codes)).cpu().numpy()
         self._code2wav_s += perf_counter() - clock
-        spoken = self.spoken
-        delta = SpeechDelta(samples, spoken.n_frames)
-        spoken.n_frames += 1
+        spoken, count = self.spoken, len(self._codes)
+        self._codes.clear()
         spoken.n_samples += len(samples)
         if spoken.n_frames == 1:
             spoken.first_samples = len(samples)
         if self._first_speech_s is None and len(samples):
             self._first_speech_s = perf_counter() - self._started_s
-        return delta
+        for number, part in enumerate(np.array_split(samples, count)):
+            if len(part):
+                yield SpeechDelta(part, spoken.n_frames - count + number)
 
     def _frame_bound(self) -> int:
         if self._text_stop is None:

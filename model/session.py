@@ -17,7 +17,7 @@ from model.errors import InputError
 from model.events import ReplyEvent
 from model.listening import Listener, TurnState
 from model.prompts import TRANSCRIBE_PROMPT
-from model.reply import Reply, ReplyOptions, SpokenText
+from model.reply import SPEECH_RATE_HZ, Reply, ReplyOptions, SpokenText
 from model.sampling import GREEDY, Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 RATE_MIN_HZ, RATE_MAX_HZ = 4_000, 192_000
 REPLY_RESERVE = 16  # positions for headers and ends around a reply
-SPEECH_RATE_HZ = 24_000
 
 
 @dataclass(frozen=True)

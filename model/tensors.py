@@ -17,6 +17,7 @@ Named = Iterator[tuple[str, Shape]]
 AUDIO_PREFIX = "thinker.audio_tower."
 VISION_PREFIX = "thinker.visual."
 THINKER_PREFIX = "thinker.model."
+THINKER_HEAD_PREFIX = "thinker.lm_head."
 TALKER_PREFIX = "talker."
 PREDICTOR_PREFIX = "talker.code_predictor."
 CODE2WAV_PREFIX = "code2wav."
@@ -38,7 +39,7 @@ def _all(config: ModelConfig) -> Named:
     text = config.thinker.text
     yield THINKER_PREFIX + "embed_tokens.weight", (text.vocab_size, text.hidden_size)
     yield from _under(THINKER_PREFIX, _decoder(text))
-    yield "thinker.lm_head.weight", (text.vocab_size, text.hidden_size)
+    yield THINKER_HEAD_PREFIX + "weight", (text.vocab_size, text.hidden_size)
     if config.talker is not None and config.code2wav is not None:
         yield from _under(TALKER_PREFIX, _talker(config.talker))
         yield from _under(CODE2WAV_PREFIX, _code2wav(config.code2wav))
