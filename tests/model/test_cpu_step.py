@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from model.cache import KVCache
-from model.cpu_storage import ColumnStorage
 from model.cpu_step import CpuStep
+from model.cpu_storage import ColumnStorage
 from model.flash import Flash
 from model.layers import Decoder, Rope
 from model.moe import Experts
