@@ -14,7 +14,7 @@ from training.domain import draw, pictures, talk, words
 from training.pretrain_seeing import draw_scene, size_of
 from training.scenes import answers
 from training.scenes.render import render
-from training.scenes.scene import Clip, Scene, make_clip
+from training.scenes.scene import Clip, Scene, make_clip, make_scene
 from training.sequences import Row
 from training.stage import make_thinker
 from training.thinker import Batch, decode, forward, learnt_places
@@ -26,7 +26,10 @@ RATE_HZ = 16_000
 @pytest.fixture(scope="module")
 def thinker():
     torch.manual_seed(0)
-    return make_thinker().eval()
+    made = make_thinker()
+    for merger in made.model.visual.merger_list:  # DeepStack starts at zero, which would hide mistakes
+        torch.nn.init.normal_(merger.mlp[-1].weight, std=0.05)
+    return made.eval()
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,59 @@ def test_greedy_decoding_agrees_with_the_forward(thinker, maker):
 
 
 @torch.no_grad()
+def test_decoding_stops_rows_without_hope_and_leaves_the_others_alone(thinker, maker):
+    batch = maker.batch({"typed": 3})
+    batch.rows = [first_branch(row) for row in batch.rows]
+    whole = decode(thinker, batch, end=text.IM_END, max_tokens=5)
+    broken = decode(thinker, batch, end=text.IM_END, max_tokens=5, hopeless=lambda row, ids: row == 1 and len(ids) == 2)
+    assert broken == [whole[0], whole[1][:2], whole[2]]
+
+
+def test_a_new_eye_looks_at_neighbouring_patches():
+    tower = vision.make_tower()
+    rows, columns = 12, 16
+    places = vision._geometry(rows, columns, tower.num_grid_per_side)[2]
+    cos, sin = tower.rotary_pos_emb(torch.zeros(1), places)
+    for block, (offsets, _) in zip(tower.blocks, vision._NEIGHBOURS, strict=True):
+        query, key, _ = block.attn.qkv.bias.detach().view(3, block.attn.num_heads, -1)
+        for head, (down, right) in enumerate(offsets):
+            turned = []
+            for constant in (query[head], key[head]):
+                first, second = constant.chunk(2)
+                turned.append(constant * cos + torch.cat((-second, first)) * sin)
+            here = places.tolist().index([5, 7])
+            best = places[(turned[1] @ turned[0][here]).argmax()].tolist()
+            assert abs(best[0] - 5 - down) <= 0.5
+            assert abs(best[1] - 7 - right) <= 0.5
+
+
+def test_outlines_lie_where_the_picture_has_things():
+    rng = random.Random(5)
+    scene = make_scene([("circle", "red")], rng)
+    height, width = size_of(scene)
+    figure = render(scene, height, width)[1].figure  # [rows, columns, 64]
+    squares = figure.reshape(height // 32, width // 32, 8, 8).transpose(0, 2, 1, 3).reshape(height // 4, width // 4)
+    thing = scene.things[0]
+    assert squares[int(thing.y * height) // 4, int(thing.x * width) // 4] == 1
+    radius = thing.size * min(height, width) / 2
+    assert squares.sum() * 16 == pytest.approx(np.pi * radius**2, rel=0.12)
+
+
+def test_stretching_changes_length_and_pitch_together():
+    tone = np.sin(2 * np.pi * 400 * np.arange(RATE_HZ) / RATE_HZ).astype(np.float32)
+    fast = hearing_audio.stretch(tone, 1.25)
+    peak_hz = np.abs(np.fft.rfft(fast)).argmax() * RATE_HZ / len(fast)
+    assert len(fast) == pytest.approx(RATE_HZ / 1.25, abs=2)
+    assert peak_hz == pytest.approx(500, abs=2)
+
+
+def test_noise_has_unit_power_and_differs_each_time():
+    rng = np.random.default_rng(3)
+    noises = [hearing_audio.coloured_noise(20_000, rng) for _ in range(4)]
+    assert all(float(noise.std()) == pytest.approx(1, abs=1e-3) for noise in noises)
+    assert not np.allclose(noises[0], noises[1])
+
+
 def test_audio_batch_equals_the_reference_encoder(thinker):
     noise = np.random.default_rng(0)
     sounds = [noise.standard_normal(n).astype(np.float32) * 0.1 for n in (9000, 36_000, 61_280)]
