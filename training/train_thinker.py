@@ -26,7 +26,7 @@ from training.thinker import Batch, Output, forward
 from training.thinker_data import training_maker
 from training.voice_loop import learning_rate
 
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 1.5e-3
 _ENCODER_FACTOR = 0.3
 _WARMUP_STEPS = 100
 _BALANCE_WEIGHT = 0.02
