@@ -12,7 +12,6 @@ from typing import Any
 from video_io.frames import Rgb, SourceError, SourceEventKind
 from video_io.opencv import from_bgr, quiet_capture
 
-PREVIEW_INTERVAL_S = 1 / 15  # pictures a second that are decoded; the camera itself may run faster
 CAPTURE_WIDTH, CAPTURE_HEIGHT = 1280, 720  # enough to read a letter held before it; the driver picks its nearest
 FAILED_READS_UNTIL_LOST = 5  # one bad picture is common with USB cameras; five in a row mean that it has gone
 
@@ -21,6 +20,7 @@ class CameraGrabber:
     """A camera by number, or a stream by URL (`udp://…`, `http://…mjpg`). `interval_s` is 0: reading waits."""
 
     interval_s = 0.0
+    spacing_s = 0.0
 
     def __init__(self, device: int | str, label: str | None = None, *, clock: Callable[[], float] = time.monotonic):
         self.device = device
@@ -65,7 +65,7 @@ class CameraGrabber:
     def grab(self) -> Rgb | None:
         failures = 0
         while True:
-            # grab() takes a picture from the driver without decoding it; only every 1/15 s is one worth decoding.
+            # grab() takes a picture from the driver without decoding it, which is most of the work.
             if not self._capture.grab():
                 failures += 1
                 if failures >= FAILED_READS_UNTIL_LOST:
@@ -77,7 +77,7 @@ class CameraGrabber:
                 time.sleep(0.02)
                 continue
             now_s = self._clock()
-            if now_s - self._decoded_at_s < PREVIEW_INTERVAL_S:
+            if now_s - self._decoded_at_s < self.spacing_s:
                 continue
             good, bgr = self._capture.retrieve()
             if not good:

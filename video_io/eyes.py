@@ -22,6 +22,11 @@ from video_io.sources import open_source
 NO_PICTURES = "none"
 QUALITY_INTERVAL_S = 0.5
 SWITCH_TIMEOUT_S = 2.0
+WATCHED_SPACING_S = 0.08
+"""Between two pictures while somebody looks at the preview or speaks: enough to tell whether the camera moves."""
+UNWATCHED_SPACING_S = 0.5
+"""While nobody does: a question gets a picture that is not older than this."""
+LOOKED_AWAY_S = 1.0
 
 
 class Eyes:
@@ -58,6 +63,7 @@ class Eyes:
         self._watch = QualityWatch()
         self._watched_at_s = float("-inf")
         self._preview = PreviewSlot()
+        self._looked_at_s = float("-inf")
 
     def start(self) -> None:
         if self._thread is None:
@@ -120,7 +126,8 @@ class Eyes:
         return None if frame is None else to_jpeg(frame.rgb)
 
     def latest_picture(self) -> SmallPicture | None:
-        """For the preview; returns at once."""
+        """For the preview; returns at once. While nobody calls it and nobody speaks, fewer pictures are made."""
+        self._looked_at_s = self._clock()
         return self._preview.latest()
 
     def _newest(self) -> Frame | None:
@@ -167,6 +174,7 @@ class Eyes:
             self._selector.forget()
             self._watch = QualityWatch()
         self._source = source
+        source.set_spacing(WATCHED_SPACING_S)
         source.start(self._on_frame, self._on_source_event)
 
     def _close(self) -> None:
@@ -178,9 +186,13 @@ class Eyes:
     # --- the source's thread ----------------------------------------------------------------------------------------
 
     def _on_frame(self, frame: Frame) -> None:
-        if self._source is None:
+        source = self._source
+        if source is None:
             return  # a last picture of a source that is being closed
-        self._preview.put(frame)
+        looked_at = frame.at_s - self._looked_at_s < LOOKED_AWAY_S
+        source.set_spacing(WATCHED_SPACING_S if looked_at or self._speaking else UNWATCHED_SPACING_S)
+        if looked_at or self._preview.latest() is None:
+            self._preview.put(frame)
         self._select(frame)
         if frame.at_s - self._watched_at_s >= QUALITY_INTERVAL_S:
             self._watched_at_s = frame.at_s

@@ -45,6 +45,8 @@ def pictures_in(folder: Path) -> list[Path]:
 class PictureGrabber:
     """A picture file, or a folder whose pictures follow each other; the last one stays."""
 
+    spacing_s = 0.0
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.interval_s = STILL_INTERVAL_S
@@ -74,12 +76,18 @@ class PictureGrabber:
 
 
 class VideoFileGrabber:
-    """A video file at its own pace. With `repeat` it starts over at its end, as a camera never ends."""
+    """A video file at its own pace. With `repeat` it starts over at its end, as a camera never ends.
+
+    Pictures closer together than `spacing_s` are passed over: they are read, because the later ones build on them, but
+    not turned into pictures of ours, which costs more.
+    """
+
+    spacing_s = 0.0
 
     def __init__(self, path: Path, *, repeat: bool = True) -> None:
         self.path = path
         self.repeat = repeat
-        self.interval_s = 1 / 25
+        self._picture_s = 1 / 25
         self._capture: Any = None
         self._has_shown = False
 
@@ -87,23 +95,43 @@ class VideoFileGrabber:
     def label(self) -> str:
         return self.path.name
 
+    @property
+    def interval_s(self) -> float:
+        return self._step * self._picture_s
+
+    @property
+    def _step(self) -> int:
+        """Pictures of the file from one of ours to the next."""
+        return max(1, round(self.spacing_s / self._picture_s))
+
     def open(self) -> None:
         self._capture, rate_hz = _open_video(self.path)
-        self.interval_s = 1 / rate_hz
+        self._picture_s = 1 / rate_hz
 
     def grab(self) -> Rgb | None:
-        good, bgr = self._capture.read()
-        if not good and self.repeat:
-            # Reopened rather than rewound: seeking to the start fails in some containers.
-            self.close()
-            self.open()
-            good, bgr = self._capture.read()
+        good, bgr = False, None
+        if self._advance(self._step if self._has_shown else 1):
+            good, bgr = self._capture.retrieve()
         if not good and not self._has_shown:
             raise SourceError(
                 SourceEventKind.MISSING, f"{self.path} has no picture in it.", "Choose another video file."
             )
         self._has_shown = good
         return from_bgr(bgr) if good else None
+
+    def _advance(self, step: int) -> bool:
+        """Goes on by `step` pictures, over the end if it repeats; False at the end, and when there is none in it."""
+        for _ in range(step):
+            if self._capture.grab():
+                continue
+            if not self.repeat:
+                return False
+            # Reopened rather than rewound: seeking to the start fails in some containers.
+            self.close()
+            self.open()
+            if not self._capture.grab():
+                return False
+        return True
 
     def close(self) -> None:
         if self._capture is not None:

@@ -64,17 +64,24 @@ class FrameSource(Protocol):
 
     def latest(self) -> Frame | None: ...
 
+    def set_spacing(self, spacing_s: float) -> None:
+        """From now on pictures need not come closer together than this; 0: every one that there is."""
+        ...
+
     def stop(self, timeout_s: float = 2.0) -> None: ...
 
 
 class Grabber(Protocol):
     """One way of getting pictures, without threads or pacing: the part that differs between sources.
 
-    Used by one thread only. `open` and `grab` raise `SourceError`; `grab` returns None when a file has ended.
+    Used by one thread only, but for `spacing_s`, which may be set from any. `open` and `grab` raise `SourceError`;
+    `grab` returns None when a file has ended.
     """
 
     @property
     def label(self) -> str: ...
+
+    spacing_s: float  # pictures that would come closer together need not be made; a source may give fewer by itself
 
     @property
     def interval_s(self) -> float: ...  # between two pictures; 0 when `grab` itself waits for the next one

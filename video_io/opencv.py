@@ -32,5 +32,6 @@ def quiet_capture(source: int | str, backend: int | None = None) -> Any:
     import cv2
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.setNumThreads(1)  # its other threads spin for their next work, which costs more than they save here
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2.VideoCapture(source, cv2.CAP_ANY if backend is None else backend)

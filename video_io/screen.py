@@ -16,11 +16,15 @@ SCREEN_INTERVAL_S = 0.2  # a capture costs 10–60 ms of CPU, and a screen chang
 class ScreenGrabber:
     """One monitor (1 is the first), or all of them together (0)."""
 
-    interval_s = SCREEN_INTERVAL_S
+    spacing_s = SCREEN_INTERVAL_S
 
     def __init__(self, monitor: int = 1) -> None:
         self.monitor = monitor
         self._mss: Any = None
+
+    @property
+    def interval_s(self) -> float:
+        return max(SCREEN_INTERVAL_S, self.spacing_s)
 
     @property
     def label(self) -> str:

@@ -45,6 +45,9 @@ class ThreadedSource:
     def latest(self) -> Frame | None:
         return self._latest
 
+    def set_spacing(self, spacing_s: float) -> None:
+        self._grabber.spacing_s = spacing_s
+
     def stop(self, timeout_s: float = 2.0) -> None:
         self._stopping.set()
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.video_io.pictures import desk, write_video
 from video_io.eyes import Eyes
-from video_io.frames import SourceEvent, SourceEventKind
+from video_io.frames import Frame, SourceEvent, SourceEventKind
 
 
 class Rig:
@@ -83,3 +84,38 @@ def test_a_covered_camera_is_said(tmp_path: Path) -> None:
     rig = Rig(str(write_video(tmp_path / "dark.avi", [np.full((120, 160, 3), 6, np.uint8)] * 5)))
     assert "covered" in rig.advice.get(timeout=10)
     rig.eyes.stop()
+
+
+def test_fewer_pictures_are_made_while_nobody_looks_or_speaks(tmp_path: Path) -> None:
+    """On the pictures' own numbers and times, whatever else the machine does."""
+    clip = write_video(tmp_path / "clip.avi", [desk(n, height=120, width=160) for n in range(50)], rate_hz=50)
+    rig = Rig(f"file:{clip}")
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+
+    def spacing_s() -> float:
+        """Between two pictures, when the present pace has settled."""
+        first = _next_frame(rig, None)
+        second = _next_frame(rig, first)
+        return second.at_s - first.at_s
+
+    _next_frame(rig, _next_frame(rig, None))
+    assert spacing_s() >= 0.4
+    rig.eyes.follow(True)
+    _next_frame(rig, None)
+    _next_frame(rig, _next_frame(rig, None))
+    assert min(spacing_s() for _ in range(10)) < 0.2
+    rig.eyes.follow(False)
+    rig.eyes.latest_picture()
+    assert min(spacing_s() for _ in range(5)) < 0.2
+    rig.eyes.stop()
+
+
+def _next_frame(rig: Rig, after: Frame | None) -> Frame:
+    source = rig.eyes._source
+    assert source is not None
+    seen = after if after is not None else source.latest()
+    until_s = time.monotonic() + 10
+    while (newest := source.latest()) is None or newest is seen:
+        assert time.monotonic() < until_s, "no new picture"
+        threading.Event().wait(0.002)
+    return newest

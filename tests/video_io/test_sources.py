@@ -63,6 +63,19 @@ def test_a_video_plays_at_its_own_pace_and_repeats(tmp_path: Path) -> None:
     assert frames[-1].at_s - frames[0].at_s >= 24 / 50 - 0.02
 
 
+@pytest.mark.parametrize(("n_pictures", "numbers"), [(10, [0, 4, 8, 2, 6, 0]), (3, [0, 1, 2, 0, 1, 2])])
+def test_a_video_passes_over_what_nobody_needs_and_keeps_its_pace(
+    tmp_path: Path, n_pictures: int, numbers: list[int]
+) -> None:
+    source = open_source(str(write_video(tmp_path / "clip.avi", numbered(n_pictures), rate_hz=50)))
+    source.set_spacing(0.08)
+    watcher = Watcher(source)
+    frames = [watcher.frames.get(timeout=10) for _ in range(6)]
+    source.stop()
+    assert [round(float(frame.rgb.mean()) / 10) for frame in frames] == numbers
+    assert frames[-1].at_s - frames[0].at_s >= 5 * 0.08 - 0.02
+
+
 def test_a_video_that_does_not_repeat_ends_with_an_event_and_keeps_its_last_picture(tmp_path: Path) -> None:
     source = open_source(str(write_video(tmp_path / "clip.avi", numbered(3))), repeat=False)
     watcher = Watcher(source)
@@ -89,7 +102,7 @@ def test_a_missing_file_is_reported_once_and_found_when_it_appears(tmp_path: Pat
 class Unplugged:
     """A camera whose cable the test pulls: the one thing that no test machine has."""
 
-    label, interval_s = "test camera", 0.0
+    label, interval_s, spacing_s = "test camera", 0.0, 0.0
 
     def __init__(self) -> None:
         self.plugged = threading.Event()
