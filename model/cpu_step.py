@@ -7,6 +7,7 @@ code predictor's layers). The products stay in torch, through the modules that t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.cpu_storage import ColumnExperts, ColumnLinear
 from model.moe import GatedMLP, SparseMLP
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from model.layers import Attention, Decoder, DecoderLayer
 
 Row = NDArray[np.float32]
+Product = Callable[[Row], Row]  # [1, in] -> [1, out]
 
 
 class CpuStep:
@@ -49,7 +52,7 @@ class CpuStep:
         with np.errstate(over="ignore"):  # exp of a large number is inf, and 1 / (1 + inf) the 0 that is meant
             for number, layer in enumerate(self._layers):
                 row = row + layer.attend(layer.before_attention(row), cos, sin, cache, number, hidden)
-                row = row + _mlp(layer.mlp, layer.before_mlp(row))
+                row = row + layer.mlp(layer.before_mlp(row))
                 if capture == number + 1:
                     captured = row
         cache.advance(1)
@@ -76,75 +79,109 @@ class _Norm:
 
 @dataclass(frozen=True)
 class _Layer:
-    attention: Attention
-    mlp: nn.Module
+    n_queries: int  # Hq
+    n_keys: int  # Hkv
+    head_dim: int
+    qkv: Product
+    o_proj: Product
+    mlp: Product
     before_attention: _Norm
     before_mlp: _Norm
     qk_weight: Row  # [Hq + Hkv, D]; the queries' rows hold the scale of the attention too
     eps: float
+    other_half: NDArray[np.intp]  # [D]
 
     @classmethod
     def of(cls, layer: DecoderLayer) -> _Layer:
-        attention = layer.self_attn
+        attention: Attention = layer.self_attn
         queries = attention.q_norm.weight.numpy() * attention.head_dim**-0.5
         keys = attention.k_norm.weight.numpy()
         rows = np.stack([queries] * attention.q_heads + [keys] * attention.kv_heads)
         return cls(
-            attention,
-            layer.mlp,
+            attention.q_heads,
+            attention.kv_heads,
+            attention.head_dim,
+            _product(attention.qkv),
+            _product(attention.o_proj),
+            _Mixture(layer.mlp) if isinstance(layer.mlp, SparseMLP) else _gated(cast(GatedMLP, layer.mlp)),
             _Norm.of(layer.input_layernorm),
             _Norm.of(layer.post_attention_layernorm),
             rows.astype(np.float32),
             attention.q_norm.eps,
+            np.roll(np.arange(attention.head_dim), attention.head_dim // 2),
         )
 
     def attend(self, x: Row, cos: Row, sin: Row, cache: KVCache, number: int, hidden: NDArray[np.bool_] | None) -> Row:
         """x [1, H], cos and signed sin [D], hidden [S] (True: may not look) or None -> [1, H]."""
-        part = self.attention
-        n_qk, size = part.q_heads + part.kv_heads, part.head_dim
-        qkv = part.qkv(torch.from_numpy(x)).numpy().reshape(-1, size)
-        qk = qkv[:n_qk]
-        scale = 1.0 / np.sqrt(np.einsum("hd,hd->h", qk, qk) / size + self.eps)
-        qk = qk * self.qk_weight * scale[:, None]
-        turned, half = qk * cos, size // 2
-        turned[:, :half] += qk[:, half:] * sin[:half]
-        turned[:, half:] += qk[:, :half] * sin[half:]
-        new = torch.from_numpy(turned[None, part.q_heads :]), torch.from_numpy(qkv[None, n_qk:])
-        keys, values = (each.numpy() for each in cache.append(number, *new))  # [Hkv, S, D]
-        scores = turned[: part.q_heads].reshape(part.kv_heads, -1, size) @ keys.swapaxes(1, 2)  # [Hkv, G, S]
+        size = self.head_dim
+        qkv = self.qkv(x).reshape(-1, size)
+        qk, v = qkv[: self.n_queries + self.n_keys], qkv[self.n_queries + self.n_keys :]
+        scale = 1.0 / np.sqrt(np.add.reduce(qk * qk, axis=-1, keepdims=True) / size + self.eps)
+        qk = cast(Row, qk * self.qk_weight * scale)
+        turned = qk * cos + qk.take(self.other_half, axis=1) * sin
+        new = torch.from_numpy(turned[None, self.n_queries :]), torch.from_numpy(v[None])
+        keys, values = cache.append(number, *new)  # [Hkv, S, D]
+        queries = turned[: self.n_queries].reshape(self.n_keys, -1, size)
+        scores = queries @ keys.numpy().swapaxes(1, 2)  # [Hkv, G, S]
         if hidden is not None:
             scores[..., hidden] = -np.inf
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
-        scores /= scores.sum(axis=-1, keepdims=True)
-        return _product(part.o_proj, (scores @ values).reshape(1, -1))
+        scores /= np.add.reduce(scores, axis=-1, keepdims=True)
+        return self.o_proj((scores @ values.numpy()).reshape(1, -1))
 
 
-def _product(linear: nn.Module, x: Row) -> Row:
-    return cast(Row, linear(torch.from_numpy(x)).numpy())
+def _product(linear: nn.Module) -> Product:
+    """The product of a module; without the call of the module where that is only a matrix."""
+    if isinstance(linear, ColumnLinear) and linear.bias is None:
+        matrix = linear.matrix
+        return lambda x: cast(Row, torch.mm(torch.from_numpy(x), matrix).numpy())
+    return lambda x: cast(Row, linear(torch.from_numpy(x)).numpy())
 
 
-def _mlp(mlp: nn.Module, x: Row) -> Row:
-    return _mixture(mlp, x) if isinstance(mlp, SparseMLP) else _gated(cast(GatedMLP, mlp), x)
+def _gated(mlp: GatedMLP) -> Product:
+    gate_up, down = _product(mlp.gate_up), _product(mlp.down_proj)
+    return lambda x: down(_gate(gate_up(x)))
 
 
-def _gated(mlp: GatedMLP, x: Row) -> Row:
-    gate, up = np.split(_product(mlp.gate_up, x), 2, axis=-1)
-    return _product(mlp.down_proj, _silu(gate) * up)
+def _gate(x: Row) -> Row:
+    """silu(first half) * second half: [n, 2I] -> [n, I]."""
+    half = x.shape[-1] // 2
+    gate = x[:, :half]
+    return cast(Row, gate / (1.0 + np.exp(-gate)) * x[:, half:])
 
 
-def _silu(x: Row) -> Row:
-    return cast(Row, x / (1.0 + np.exp(-x)))
+class _Mixture:
+    """Router, chosen experts and shared expert of one layer."""
 
+    def __init__(self, mlp: SparseMLP) -> None:
+        self._router = _product(mlp.gate)
+        self._top_k, self._normalise = mlp.top_k, mlp.normalise
+        self._experts = mlp.experts
+        self._shared = None if mlp.shared_expert is None else _gated(mlp.shared_expert)
+        self._share = None if mlp.shared_expert_gate is None else _product(mlp.shared_expert_gate)
 
-def _mixture(mlp: SparseMLP, x: Row) -> Row:
-    logits = _product(mlp.gate, x)[0]
-    weights = np.exp(logits - logits.max())
-    chosen = np.argsort(-weights, kind="stable")[: mlp.top_k]
-    gates = weights[chosen]
-    gates /= gates.sum() if mlp.normalise else weights.sum()
-    out: Row = mlp.experts(torch.from_numpy(x), torch.from_numpy(chosen[None]), torch.from_numpy(gates[None])).numpy()
-    if mlp.shared_expert is not None and mlp.shared_expert_gate is not None:
-        share = 1.0 / (1.0 + np.exp(-_product(mlp.shared_expert_gate, x)))
-        out = out + cast(Row, share * _gated(mlp.shared_expert, x))
-    return out
+    def __call__(self, x: Row) -> Row:
+        """[1, H] -> [1, H]"""
+        logits = self._router(x)[0]
+        weights = np.exp(logits - logits.max())
+        chosen = np.argsort(-weights, kind="stable")[: self._top_k]
+        gates = weights[chosen]
+        gates /= gates.sum() if self._normalise else weights.sum()
+        out = self._mix(x, chosen, gates)
+        if self._shared is not None and self._share is not None:
+            out = cast(Row, out + self._shared(x) / (1.0 + np.exp(-self._share(x))))
+        return out
+
+    def _mix(self, x: Row, chosen: NDArray[np.intp], gates: Row) -> Row:
+        experts = self._experts
+        if not isinstance(experts, ColumnExperts):
+            given = torch.from_numpy(x), torch.from_numpy(chosen[None]), torch.from_numpy(gates[None])
+            return cast(Row, experts(*given).numpy())
+        row, numbers = torch.from_numpy(x), chosen.tolist()
+        hidden = np.concatenate([torch.mm(row, experts.gate_ups[number]).numpy() for number in numbers])
+        inner = torch.from_numpy(_gate(hidden) * gates[:, None]).split(1)  # K times [1, I]
+        out = torch.mm(inner[0], experts.downs[numbers[0]])
+        for number, part in zip(numbers[1:], inner[1:], strict=True):
+            out.addmm_(part, experts.downs[number])
+        return cast(Row, out.numpy())

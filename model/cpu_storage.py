@@ -39,24 +39,18 @@ class ColumnExperts(Experts):
         self.gate_up = nn.Parameter(gate_up, requires_grad=False)
         self.down = nn.Parameter(down, requires_grad=False)
         # Views made once: a decode step is bound by the number of calls.
-        self._gate_up = gate_up.unbind()
-        self._down = down.unbind()
+        self.gate_ups = gate_up.unbind()
+        self.downs = down.unbind()
 
     def _one(self, x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
-        experts = chosen[0].tolist()
-        hidden = x.new_empty(len(experts), self.gate_up.shape[2])
-        for expert, row in zip(experts, hidden.split(1), strict=True):
-            torch.mm(x, self._gate_up[expert], out=row)
-        gate, up = hidden.chunk(2, dim=-1)
-        rows = F.silu(gate).mul_(up).mul_(gates.T).split(1)  # K times [1, I]
-        out = torch.mm(rows[0], self._down[experts[0]])
-        for expert, row in zip(experts[1:], rows[1:], strict=True):
-            out.addmm_(row, self._down[expert])
+        out = torch.zeros_like(x)
+        for place, expert in enumerate(chosen[0].tolist()):  # a decode step has its own: `model.cpu_step`
+            out += self._expert(x, expert) * gates[:, place : place + 1]
         return out
 
     def _expert(self, x: Tensor, expert: int) -> Tensor:
-        gate, up = torch.mm(x, self._gate_up[expert]).chunk(2, dim=-1)
-        return torch.mm(F.silu(gate).mul_(up), self._down[expert])
+        gate, up = torch.mm(x, self.gate_ups[expert]).chunk(2, dim=-1)
+        return torch.mm(F.silu(gate).mul_(up), self.downs[expert])
 
 
 class ColumnStorage:
