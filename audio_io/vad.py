@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -61,11 +62,20 @@ class QuickDetector:
         return bool(self._vad.is_speech(pcm.tobytes(), INSIDE_RATE_HZ))
 
 
+def _quiet_runtime() -> Any:
+    """onnxruntime that sends nothing anywhere: the published builds report to their maker unless told before they load
+    (since 1.29 on Linux and macOS; Windows by its own switch), and leave an identifier in the user's cache folder."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    runtime: Any = _import("onnxruntime", "onnxruntime", "the end of speech is not found")
+    runtime.disable_telemetry_events()
+    return runtime
+
+
 class NeuralDetector:
     """silero-vad on onnxruntime, one thread: the probability that 32 ms of sound are speech."""
 
     def __init__(self) -> None:
-        runtime: Any = _import("onnxruntime", "onnxruntime", "the end of speech is not found")
+        runtime = _quiet_runtime()
         path = silero_model_path()
         options = runtime.SessionOptions()
         options.inter_op_num_threads = 1
