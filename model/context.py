@@ -207,6 +207,14 @@ class Context:
         hidden: Tensor = out.hidden
         return hidden
 
+    def wrote(self, item: int, count: int) -> None:
+        """Counts `count` generated tokens of the reply `item` that are in the cache already."""
+        if not count:
+            return
+        self.note(item, Kind.REPLY, count, 0, self.turn)
+        self.thinker_cache.advance(count)
+        self.thinker_position += count
+
     def note(self, item: int, kind: Kind, n_thinker: int, n_talker: int, turn: int) -> None:
         """Enters rows in the ledger; joins them to the last piece if they belong to it and no mark lies between."""
         last = self.pieces[-1] if self.pieces else None

@@ -22,6 +22,8 @@ from model.cpu_storage import ColumnStorage
 from model.device import choose_device, choose_dtype, free_bytes
 from model.errors import InputError
 from model.generation import Generation, read_generation
+from model.graphs.experts import read_nothing_back
+from model.graphs.runner import choose_mode
 from model.images import ImageSettings, preprocess
 from model.int8_cache import Int8KVCache
 from model.layers import Rope
@@ -79,6 +81,7 @@ class Flash:
     code_predictor: CodePredictor | None
     code2wav: Code2Wav | None
     memory: Memory = field(default_factory=Memory)
+    graphs: str = "off"
     chat: ChatTokens = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,7 +193,8 @@ class Flash:
         return self._new_cache(config, room if self.config.talker is not None else 1)
 
     def _new_cache(self, config: DecoderConfig, max_positions: int) -> KVCache:
-        capacity = max_positions if self.device.type == "cuda" else min(FIRST_CAPACITY, max_positions)
+        is_fixed = self.device.type == "cuda" or self.graphs != "off"
+        capacity = max_positions if is_fixed else min(FIRST_CAPACITY, max_positions)
         kind = Int8KVCache if self.memory.cache_bits == 8 else KVCache
         return kind(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
 
@@ -232,13 +236,16 @@ def load(
     quantize: str | None = None,
     *,
     memory: Memory | None = None,
+    graphs: str = "auto",
     storage: Storage | None = None,
 ) -> Flash:
     """Loads a published checkpoint directory.
 
     device: "auto" (a GPU if there is one), "cpu", "cuda", ...; dtype: "auto", "float32", "bfloat16"; quantize: None,
     "int8" or "int4" (weight-only, of the large matrices; see `model.quant.parts`); memory: where what is kept (see
-    `model.memory`). Raises ConfigError, CheckpointError, and OutOfMemoryError before anything is read that cannot fit.
+    `model.memory`); graphs: "off" decodes step by step, "cuda" in CUDA graphs, "static" in the same steps without
+    capturing them, "auto" is "cuda" on a GPU. Raises ConfigError, CheckpointError, InputError, and OutOfMemoryError
+    before anything is read that cannot fit.
     """
     check_choice(quantize)
     memory = Memory() if memory is None else memory
@@ -246,6 +253,7 @@ def load(
     path = Path(path)
     config = load_config(path)
     where = choose_device(device)
+    mode = choose_mode(graphs, where)
     number_type = choose_dtype(dtype, config.dtype, where)
     tokenizer = Tokenizer.load(path)
     check_settings(path, config.thinker.audio.num_mel_bins)
@@ -256,7 +264,7 @@ def load(
         checkpoint.verify(expected)
         if storage is None and quantize is not None:
             storage = storage_for(quantize, where, number_type)
-        elif storage is None and where.type == "cpu" and number_type == torch.float32:
+        elif storage is None and where.type == "cpu" and number_type == torch.float32 and mode == "off":
             storage = ColumnStorage()
     elif quantize is not None:
         raise InputError(f"quantize is {quantize!r}, but {path} is quantised already; load it without")
@@ -285,6 +293,10 @@ def load(
     for module in parts.modules():
         check_filled(module)
         module.eval()
+    if mode != "off":
+        for decoder in (parts.thinker, parts.talker):
+            if decoder is not None:
+                read_nothing_back(decoder)
     if parts.code2wav is not None:
         parts.code2wav.pack()
         checkpoint.release([name for name in checkpoint.file_of if name.startswith("code2wav.")])
@@ -302,6 +314,7 @@ def load(
         code_predictor=parts.code_predictor,
         code2wav=parts.code2wav,
         memory=memory,
+        graphs=mode,
     )
 
 

@@ -1,39 +1,36 @@
 """One reply: Thinker steps, Talker frames and Code2Wav steps, interleaved.
 
-The Talker needs the first text token to start and one more for every frame, so each round of the loop makes one frame
-of speech, then one token of text, then moves the Talker on. Speech leaves after the first token.
+The Talker needs the first text token to start and one more for every frame. Whose turn it is says `schedule.py`; who
+makes text and speech, step by step or in graphs, stands behind `decoding.py`. Speech leaves after the first token.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from model.context import Context
+from model.decoding import Speaker, Spoken, Ticket, Writer, Written
 from model.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
 from model.prompts import TEXT_LEAD_FRAMES
-from model.sampling import Sampler, Sampling
+from model.sampling import Sampling
+from model.schedule import FRAMES_PER_S, Situation, Task, next_work
 
 if TYPE_CHECKING:
-    from model.code2wav import Code2WavStream
-    from model.code_predictor import PredictorWorkspace
     from model.flash import Flash
 
 SPEECH_RATE_HZ = 24_000
 # A runaway voice is stopped this long after its text: speech takes about 3.5 frames a token, never 16.
 FRAMES_PER_TOKEN_BOUND = 16
 FRAMES_EXTRA_BOUND = 64
-# Code2Wav reads all its weights at every call. While speech is short its frames go one by one; with this much speech
-# made ahead of its playing, this many at a time.
-GROUPS_OF_FRAMES = ((1.0, 8), (0.5, 4), (0.25, 2))  # (lead in seconds, frames), longest first
 # Of a reply that is cut off before its speech is complete, without time-aligned text: how many frames a letter takes.
 FRAMES_PER_LETTER = 0.9
+
+Asked = Ticket[Written] | Ticket[Spoken]
 
 
 @dataclass
@@ -77,131 +74,117 @@ class ReplyOptions:
     seed: int
 
 
+@dataclass(frozen=True)
+class Makers:
+    """Who makes text and speech in this reply, and how many pieces of work may be under way at once."""
+
+    writer: Writer
+    speaker: Speaker | None
+    depth: int
+
+
 class Reply:
     """The state of one reply while it is made. Owned by the session's thread."""
 
     def __init__(
-        self,
-        flash: Flash,
-        context: Context,
-        options: ReplyOptions,
-        hidden: Tensor,
-        spoken: SpokenText,
-        started_s: float,
+        self, flash: Flash, options: ReplyOptions, makers: Makers, spoken: SpokenText, started_s: float
     ) -> None:
-        """`hidden` [1, H] is the Thinker's state after the assistant's header."""
-        self.flash = flash
-        self.context = context
         self.options = options
         self.spoken = spoken
-        self._hidden = hidden
-        self._generator = flash.generator(options.seed)
-        self._thinker_sampler = self._sampler(options.thinker, flash.config.thinker.text.vocab_size)
+        self._makers = makers
         self._detokenizer = flash.tokenizer.detokenizer()
         self._started_s = started_s
         self._first_text_s: float | None = None
         self._first_speech_s: float | None = None
-        self._thinker_s = self._talker_s = self._code2wav_s = 0.0
-        self._codes: list[Tensor] = []  # of frames that are not sound yet, [G] each
+        self._n_asked_tokens = self._n_asked_frames = 0
         self._text_stop: str | None = None  # None while text is being written
-        self._voice = Voice(flash, context, options, self._generator) if options.speech else None
-
-    def _sampler(self, sampling: Sampling, vocab_size: int) -> Sampler:
-        return Sampler(sampling, vocab_size, self._generator)
+        self._speech_stop: str | None = None if makers.speaker is not None else "none"
 
     @torch.inference_mode()
     def run(self) -> Generator[ReplyEvent, None, None]:
         """Makes the reply, one event at a time."""
-        token, delta = self._next_token()
-        if delta is not None:
-            yield delta
-        voice = self._voice if token is not None else None
-        if voice is not None and token is not None:
-            clock = perf_counter()
-            voice.start(token)
-            self._talker_s += perf_counter() - clock
-        while voice is not None:
-            if not self._next_frame(voice):
-                yield from self._speech(voice)
+        under_way: deque[Asked] = deque()
+        while True:
+            while len(under_way) < self._makers.depth and (asked := self._ask()) is not None:
+                under_way.append(asked)
+            if not under_way:
                 break
-            if len(self._codes) >= self._group_size():
-                yield from self._speech(voice)
-            if self._text_stop is None:
-                token, delta = self._next_token()
-                if delta is not None:
-                    yield delta
-            else:
-                token = None
-            clock = perf_counter()
-            voice.advance(token)
-            self._talker_s += perf_counter() - clock
-        while self._text_stop is None:
-            _, delta = self._next_token()
-            if delta is not None:
-                yield delta
+            yield from self._take(under_way.popleft())
         self.spoken.is_complete = True
-        yield self._done(voice)
+        yield self._done()
 
-    def _next_token(self) -> tuple[Tensor | None, TextDelta | None]:
-        """Draws a token and reads it; (None, None) when the text has ended."""
-        clock = perf_counter()
-        spoken = self.spoken
-        if len(spoken.tokens) >= self.options.max_tokens:
-            self._text_stop = "length"
-            return None, None
-        token = self._thinker_sampler(self.flash.thinker.logits(self._hidden)[0])  # [1]
-        number = int(token)  # the one read-back of a step: the loop must know whether to go on
-        if number in self.flash.generation.stop_ids:
-            self._text_stop = "end"
-            self._thinker_s += perf_counter() - clock
-            return None, None
-        frame = spoken.n_frames + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
-        text = self._detokenizer.push(number)
-        spoken.text += text
-        spoken.tokens.append(number)
-        spoken.n_letters.append(len(spoken.text))
-        self._hidden = self.context.step(token, spoken.item)
-        self._thinker_s += perf_counter() - clock
-        if text and self._first_text_s is None:
-            self._first_text_s = perf_counter() - self._started_s
-        return token, TextDelta(text, frame) if text else None
-
-    def _next_frame(self, voice: Voice) -> bool:
-        """Makes the codes of a frame; False at the end of speech."""
-        clock = perf_counter()
-        codes = voice.frame(self._frame_bound())
-        self._talker_s += perf_counter() - clock
-        if codes is None:
-            return False
-        self._codes.append(codes)
-        self.spoken.n_frames += 1
-        return True
-
-    def _group_size(self) -> int:
-        """How many frames to turn into sound at once, by how far speech is ahead of being played."""
+    @property
+    def lead_s(self) -> float:
+        """Seconds of speech that were made and, played from the first sample on, have not been heard yet."""
         if self._first_speech_s is None:
-            return 1
+            return 0.0
         played_s = perf_counter() - self._started_s - self._first_speech_s
-        lead_s = self.spoken.n_samples / SPEECH_RATE_HZ - played_s
-        return next((size for least_s, size in GROUPS_OF_FRAMES if lead_s >= least_s), 1)
+        return self.spoken.n_samples / SPEECH_RATE_HZ - played_s
 
-    def _speech(self, voice: Voice) -> Generator[SpeechDelta, None, None]:
-        """The sound of the frames whose codes are waiting, frame by frame."""
-        if not self._codes:
+    def _ask(self) -> Asked | None:
+        """Asks for the next piece of work; None: nothing is left to ask for."""
+        if self._speech_stop is None and self._n_asked_frames >= self._frame_bound():
+            self._speech_stop = "length"
+        under_way = self._n_asked_frames - self.spoken.n_frames
+        work = next_work(
+            Situation(
+                lead_s=self.lead_s + under_way / FRAMES_PER_S,
+                has_spoken=self._first_speech_s is not None,
+                n_text_ahead=self._n_asked_tokens - self._n_asked_frames,
+                text_open=self._text_stop is None and self._n_asked_tokens < self.options.max_tokens,
+                speech_open=self._speech_stop is None,
+            )
+        )
+        if work is None:
+            return None
+        if work.task is Task.WRITE:
+            count = min(work.count, self.options.max_tokens - self._n_asked_tokens)
+            self._n_asked_tokens += count
+            return self._makers.writer.write(count)
+        assert self._makers.speaker is not None
+        count = min(work.count, self._frame_bound() - self._n_asked_frames)
+        self._n_asked_frames += count
+        return self._makers.speaker.speak(count)
+
+    def _take(self, asked: Asked) -> Generator[ReplyEvent, None, None]:
+        """What came of a piece of work, as events."""
+        result = asked.get()
+        if isinstance(result, Written):
+            yield from self._write(result)
+        elif self._speech_stop in (None, "length"):
+            yield from self._speak(result)
+
+    def _write(self, written: Written) -> Generator[TextDelta, None, None]:
+        spoken = self.spoken
+        if self._text_stop is not None:  # asked for before its end was known
             return
-        clock = perf_counter()
-        samples = voice.waves.push(torch.stack(self._codes)).cpu().numpy()
-        self._code2wav_s += perf_counter() - clock
-        spoken, count = self.spoken, len(self._codes)
-        self._codes.clear()
-        spoken.n_samples += len(samples)
-        if spoken.n_frames == 1:
-            spoken.first_samples = len(samples)
-        if self._first_speech_s is None and len(samples):
-            self._first_speech_s = perf_counter() - self._started_s
-        for number, part in enumerate(np.array_split(samples, count)):
-            if len(part):
-                yield SpeechDelta(part, spoken.n_frames - count + number)
+        for number in written.tokens:
+            frame = len(spoken.tokens) + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
+            text = self._detokenizer.push(number)
+            spoken.text += text
+            spoken.tokens.append(number)
+            spoken.n_letters.append(len(spoken.text))
+            if text:
+                if self._first_text_s is None:
+                    self._first_text_s = perf_counter() - self._started_s
+                yield TextDelta(text, frame)
+        self._text_stop = written.stop
+        if self._text_stop is not None and not spoken.tokens:
+            self._speech_stop = "none"  # nothing to say
+
+    def _speak(self, made: Spoken) -> Generator[SpeechDelta, None, None]:
+        spoken = self.spoken
+        for samples in made.frames:
+            spoken.n_frames += 1
+            spoken.n_samples += len(samples)
+            if spoken.n_frames == 1:
+                spoken.first_samples = len(samples)
+            if len(samples):
+                if self._first_speech_s is None:
+                    self._first_speech_s = perf_counter() - self._started_s
+                yield SpeechDelta(samples, spoken.n_frames - 1)
+        if made.has_ended:
+            self._speech_stop = "end"
 
     def _frame_bound(self) -> int:
         if self._text_stop is None:
@@ -209,8 +192,8 @@ class Reply:
         bound = FRAMES_PER_TOKEN_BOUND * len(self.spoken.tokens) + FRAMES_EXTRA_BOUND
         return min(self.options.max_frames, bound)
 
-    def _done(self, voice: Voice | None) -> ReplyDone:
-        spoken = self.spoken
+    def _done(self) -> ReplyDone:
+        spoken, makers = self.spoken, self._makers
         stats = ReplyStats(
             n_text_tokens=len(spoken.tokens),
             n_frames=spoken.n_frames,
@@ -218,78 +201,10 @@ class Reply:
             first_text_s=self._first_text_s,
             first_speech_s=self._first_speech_s,
             total_s=perf_counter() - self._started_s,
-            thinker_s=self._thinker_s,
-            talker_s=self._talker_s,
-            code2wav_s=self._code2wav_s,
+            thinker_s=makers.writer.seconds,
+            talker_s=makers.speaker.seconds if makers.speaker is not None else 0.0,
+            code2wav_s=makers.speaker.wave_seconds if makers.speaker is not None else 0.0,
             stop=self._text_stop or "end",
-            speech_stop="none" if voice is None else "end" if voice.has_ended else "length",
+            speech_stop=self._speech_stop or "end",
         )
         return ReplyDone(spoken.item, spoken.text, stats)
-
-
-class Voice:
-    """The Talker's side of a reply: its prompt, its frames and the text that it is given."""
-
-    def __init__(self, flash: Flash, context: Context, options: ReplyOptions, generator: torch.Generator) -> None:
-        talker, predictor, code2wav = flash.talker, flash.code_predictor, flash.code2wav
-        config, constants = flash.config.talker, flash.spoken
-        assert talker is not None
-        assert predictor is not None
-        assert code2wav is not None
-        assert config is not None
-        assert constants is not None
-        self.flash, self.talker, self.predictor, self.constants = flash, talker, predictor, constants
-        self.cache = context.talker_cache
-        self.position = context.talker_position
-        self.eos = config.codec_eos_token_id
-        self.code_sampler = Sampler(options.talker, config.text.vocab_size, generator, suppressed=flash.suppressed)
-        self.predictor_sampler = Sampler(options.predictor, config.code_predictor.vocab_size, generator)
-        self.work: PredictorWorkspace = flash.new_workspace()
-        self.waves: Code2WavStream = code2wav.stream()
-        self.n_frames = 0
-        self.has_ended = False
-        self._told_eos = False
-        self._sum: Tensor | None = None
-        prompt = constants.prompt(flash, options.voice)
-        self._hidden = self._read(prompt)
-
-    def _read(self, rows: Tensor) -> Tensor:
-        """Rows [n, H] -> the hidden state of the last one [1, H]."""
-        count = rows.shape[0]
-        hidden = self.talker(rows, self.flash.talker_rope.text(self.position, count), self.cache)
-        self.position += count
-        last: Tensor = hidden[-1:]
-        return last
-
-    def _text(self, token: Tensor) -> Tensor:
-        out: Tensor = self.talker.text_projection(self.flash.thinker.embed(token))
-        return out
-
-    def start(self, token: Tensor) -> None:
-        """Reads the first text token [1]."""
-        self._hidden = self._read(self._text(token) + self.constants.codec_bos)
-
-    def frame(self, bound: int) -> Tensor | None:
-        """The codes of the next frame [G], or None at the end of speech or of what `bound` allows."""
-        if self.n_frames >= bound:
-            return None
-        code = self.code_sampler(self.talker.logits(self._hidden)[0])  # [1]
-        if int(code) == self.eos:  # the one read-back of a frame
-            self.has_ended = True
-            return None
-        embedding = self.talker.embed_code(code)
-        codes: Tensor
-        codes, self._sum = self.predictor(self._hidden, code, embedding, self.predictor_sampler, self.work)
-        self.n_frames += 1
-        return codes
-
-    def advance(self, token: Tensor | None) -> None:
-        """Reads the frame's codes with the next text token; without one, the end of text once, then padding."""
-        if token is not None:
-            text = self._text(token)
-        elif not self._told_eos:
-            text, self._told_eos = self.constants.eos, True
-        else:
-            text = self.constants.pad
-        assert self._sum is not None
-        self._hidden = self._read(self._sum + text)

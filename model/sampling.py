@@ -73,18 +73,35 @@ class Sampler:
             logits = logits.masked_fill(self._banned, -torch.inf)
         token = logits.argmax(dim=-1, keepdim=True) if options.temperature == 0 else self._draw(logits)
         if self._drawn is not None:
-            self._drawn[token] = True
+            self._drawn.index_fill_(0, token, True)
         return token
+
+    def state(self) -> list[Tensor]:
+        """What a draw changes, besides the generator."""
+        return [] if self._drawn is None else [self._drawn]
+
+    def reset(self) -> None:
+        """Forgets what was drawn."""
+        for tensor in self.state():
+            tensor.zero_()
 
     def _draw(self, logits: Tensor) -> Tensor:
         options = self.sampling
         logits = logits / options.temperature
         count = min(options.top_k, logits.shape[0]) or logits.shape[0]
         if count == logits.shape[0] and options.top_p == 1.0:
-            return torch.multinomial(logits.softmax(dim=-1), 1, generator=self.generator)
+            return self._race(logits.softmax(dim=-1))
         values, ids = logits.topk(count)  # descending
         probabilities = values.softmax(dim=-1)
         if options.top_p < 1.0:
             before = probabilities.cumsum(dim=-1) - probabilities
             probabilities = probabilities.masked_fill(before >= options.top_p, 0.0)
-        return ids[torch.multinomial(probabilities, 1, generator=self.generator)]
+        return ids[self._race(probabilities)]
+
+    def _race(self, probabilities: Tensor) -> Tensor:
+        """One index [1], drawn in proportion to `probabilities` [n]: as torch.multinomial, which waits for the device.
+
+        Of exponential variables with rates p, the i-th is the least with probability p_i.
+        """
+        times = torch.empty_like(probabilities).exponential_(generator=self.generator)
+        return (probabilities / times).argmax(dim=-1, keepdim=True)

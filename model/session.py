@@ -16,6 +16,7 @@ from model.context import Context, Kind, Mark, TextRows
 from model.errors import InputError
 from model.events import ReplyEvent
 from model.listening import Listener, TurnState
+from model.makers import MakerSource
 from model.prompts import TRANSCRIBE_PROMPT
 from model.reply import SPEECH_RATE_HZ, Reply, ReplyOptions, SpokenText
 from model.sampling import GREEDY, Sampler, Sampling
@@ -60,6 +61,7 @@ class Session:
         self.flash = flash
         self.options = options
         self.context = Context(flash, options.max_positions)
+        self._makers = MakerSource(flash, self.context)
         self._listener = Listener(flash, self.context, options.audio_window_s, options.max_picture_pixels)
         self._next_item = 1
         self._n_replies = 0
@@ -195,6 +197,8 @@ class Session:
         spoken = SpokenText(self._new_item(), is_aligned=self.flash.is_time_aligned)
         self._last = LastReply(mark, state, context.mark(), spoken)
         options = self.options
+        if self.flash.graphs != "off":  # their buffers have a fixed size
+            max_frames = min(max_frames, self.flash.generation.max_frames)
         reply_options = ReplyOptions(
             voice=options.voice,
             max_tokens=max_tokens,
@@ -206,7 +210,8 @@ class Session:
             seed=options.seed + 0x9E3779B97F4A7C15 * self._n_replies,
         )
         self._n_replies += 1
-        return Reply(self.flash, context, reply_options, hidden, spoken, started_s)
+        makers = self._makers.begin(reply_options, hidden, spoken.item)
+        return Reply(self.flash, reply_options, makers, spoken, started_s)
 
     def _end_reply(self) -> None:
         # The Talker keeps user turns only; the reply's own rows are not in the ledger.
@@ -358,6 +363,7 @@ class ReplyStream:
     def __init__(self, session: Session, reply: Reply) -> None:
         self._session: Session | None = session
         self._events = reply.run()
+        self._reply = reply
 
     def __iter__(self) -> Iterator[ReplyEvent]:
         return self
@@ -370,6 +376,11 @@ class ReplyStream:
         except BaseException:  # whatever ended it, the conversation must be left in order
             self.close()
             raise
+
+    @property
+    def lead_s(self) -> float:
+        """Seconds of speech that were made and, played from the first sample on, have not been heard yet."""
+        return self._reply.lead_s
 
     def close(self) -> None:
         """Cancels what is left of the reply."""

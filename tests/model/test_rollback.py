@@ -43,7 +43,8 @@ def test_unheard_reply_never_existed(flash: Flash, n_events: int, go_on: bool) -
         assert_same(snapshot(session), snapshot(other)) if talk is other else None
     one, two = say(session), say(other)
     assert one.tokens == two.tokens
-    assert one.samples.tobytes() == two.samples.tobytes()
+    # Not bit for bit: how many frames become sound at once depends on the clock.
+    np.testing.assert_allclose(one.samples, two.samples, atol=1e-5)
 
 
 @given(heard_ms=st.integers(1, 1600))
