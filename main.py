@@ -15,7 +15,7 @@ commands
   converse   a conversation with sound files and pictures, without devices or a screen
   engine     the model as a server that speaks the OpenAI Realtime protocol
   doctor     what works on this machine, what is missing, and how to get it
-  history    stored conversations: list, show, save, delete
+  history    lists the stored conversations; --show, --out and --delete take one
   models     plan, convert and check checkpoints
   bench      measure: latency, echo, reference, turns, quantize, memory, card
 

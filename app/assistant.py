@@ -428,7 +428,8 @@ class Assistant:
     def _command(self, command: Command, now_s: float) -> None:
         match command:
             case cmd.SendText(text):
-                self._feed(ev.TextEntered(now_s, text))
+                # A window can hand over half a character (a lone surrogate), which neither wire nor history can hold.
+                self._feed(ev.TextEntered(now_s, text.encode("utf-8", "replace").decode("utf-8")))
             case cmd.Describe():
                 prompt = DESCRIBE_PROMPTS[self._store.settings.detail]
                 self._look(ev.TextEntered(now_s, prompt, shown="Describe what you see."))

@@ -186,7 +186,8 @@ class EngineProcess:
         for line in reversed(self._last_lines):
             if line.startswith("sightline engine: "):
                 return line.removeprefix("sightline engine: ")
-        return next((line for line in reversed(self._last_lines) if line), "")
+        last = next((line for line in reversed(self._last_lines) if line), "")
+        return last.removeprefix("sightline: ")  # of the command line, before there was an engine
 
     def _report(self, event: ProcessReady | ProcessEnded) -> None:
         if not self._stopping:

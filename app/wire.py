@@ -39,6 +39,8 @@ from model.realtime.events import (
 
 INPUT_RATE_HZ = 16_000
 REPLY_EVENT_ID = "reply-"
+ENDS_THE_ENGINE = frozenset({"model_load_failed", "out_of_memory", "engine_failed"})
+"""Errors after which the engine goes; what they say comes again as the reason why it went."""
 
 
 def session_update(instructions: str, voice: str, speech: bool, transcribe: bool) -> SessionUpdate:
@@ -159,10 +161,12 @@ class Translator:
         error = details.error if details is not None else None
         return error.message if error is not None and error.message else "the engine gave no reason"
 
-    def _error(self, event: ErrorEvent, at_s: float) -> ev.Event | str:
+    def _error(self, event: ErrorEvent, at_s: float) -> ev.Event | str | None:
         event_id = event.error.event_id or ""
         number = event_id.removeprefix(REPLY_EVENT_ID)
         if event_id.startswith(REPLY_EVENT_ID) and number.isdigit():
             self._asked = [asked for asked in self._asked if asked != int(number)]
             return ev.ReplyRefused(at_s, int(number), event.error.message)
+        if event.error.code in ENDS_THE_ENGINE:
+            return None
         return f"the engine reports: {event.error.message} ({event.error.code})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,19 @@ def read_wav(path: Path | str, rate_hz: int) -> Samples:
 
 
 def write_wav(path: Path | str, samples: Samples, rate_hz: int) -> None:
-    """16 bit mono. Raises WavFileError when the file cannot be written."""
+    """16 bit mono. Raises WavFileError when the file cannot be written; nothing of it is left then."""
     import soundfile
 
     library: Any = soundfile
+    path = Path(path)
+    # In memory first: libsndfile says only "System error" for a full disk.
+    content = io.BytesIO()
+    library.write(content, np.clip(samples, -1.0, 1.0), rate_hz, subtype="PCM_16", format="WAV")
     try:
-        library.write(str(path), np.clip(samples, -1.0, 1.0), rate_hz, subtype="PCM_16", format="WAV")
-    except (library.SoundFileError, OSError) as error:
+        path.write_bytes(content.getbuffer())
+    except OSError as error:
+        if path.is_file():
+            path.unlink()
         raise WavFileError(
-            f"{str(path)!r} cannot be written ({error}).", "Choose a folder that exists and may be written to."
+            f"{str(path)!r} cannot be written: {error.strerror}.", "Choose a folder with room that may be written to."
         ) from error

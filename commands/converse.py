@@ -7,13 +7,12 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_OUTPUT, EXIT_USAGE, CommandError
+from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, CommandError
+from commands.results import check_output, write_results
 
 Turn = tuple[Literal["say", "text"], str]
 
@@ -94,8 +93,10 @@ def main(argv: Sequence[str]) -> int:
                 run.say(Path(what)) if kind == "say" else run.text(what)
         finally:
             # Also what was heard before something went wrong.
-            summary = _write(run, options.out)
+            summary = write_results(run, options.out)
     _print(summary, options.out, options.json)
+    for problem in summary["problems"]:
+        progress.write(f"Met on the way: {printable(problem['message'])}\n")
     if any(turn["role"] == "notice" or turn["cut_by"] == "engine lost" for turn in summary["turns"]):
         died = [problem["message"] for problem in summary["problems"] if problem["code"] == "engine lost"]
         raise CommandError(EXIT_ENGINE, f"{' '.join(died)} A reply is missing or cut.", "Run it again.")
@@ -154,68 +155,28 @@ def check_inputs(turns: Sequence[Turn], watch: str) -> None:
                 raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
         elif not what.strip():
             raise CommandError(EXIT_USAGE, "An empty --text was given.", "Give some words.")
-    if watch and "://" not in watch and not watch.startswith(("camera:", "screen:")):
+        elif any("\ud800" <= letter <= "\udfff" for letter in what):
+            raise CommandError(EXIT_USAGE, "A --text is not valid text.", "Give it in the terminal's encoding (UTF-8).")
+    if watch:
+        check_pictures(watch)
+
+
+def check_pictures(watch: str) -> None:
+    from video_io.frames import SourceError
+    from video_io.sources import try_source
+
+    if "://" in watch:
+        return  # an address may take long to answer: meanwhile the engine starts
+    if not watch.startswith(("camera:", "screen:")):
         path = Path(watch.removeprefix("file:")).expanduser()
         if not path.exists():
             raise CommandError(EXIT_USAGE, f"There is no picture, video or folder {str(path)!r}.", "Check the path.")
-
-
-def check_output(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise CommandError(
-            EXIT_OUTPUT, f"Nothing can be written into {folder}: {error.strerror}.", "Give another --out folder."
-        ) from error
-
-
-def _write(run: Any, folder: Path) -> dict[str, Any]:
-    view = run.view
-    sounds: dict[int, str] = {}
-    try:
-        for count, (number, turn) in enumerate(run.replies, 1):
-            path = folder / f"reply-{count}.wav"
-            run.save_reply(number, path)
-            sounds[turn.number] = path.name
-        turns = [
-            {
-                "role": turn.role,
-                "text": turn.text,
-                "at_s": round(turn.at_s, 3),
-                "spoken": turn.spoken,
-                "heard_ms": turn.heard_ms,
-                "cut": turn.cut,
-                "cut_by": turn.cut_by,
-                "sound": sounds.get(turn.number),
-            }
-            for turn in view.transcript
-        ]
-        summary: dict[str, Any] = {
-            "model": view.engine.model,
-            "engine": {"url": view.engine.url, "remote": view.engine.remote},
-            "started_at_unix_s": view.started_at_unix_s,
-            "realtime": run.choice.realtime,
-            "turns": turns,
-            "problems": [asdict(problem) for problem in run.problems],
-        }
-        _write_json(folder / "transcript.json", summary)
-        timing = {
-            "unit": "ms from the arrival of the user's last voiced sample (typed turns: from the commit)",
-            "realtime": run.choice.realtime,
-            "replies": [asdict(latency) for latency in run.latencies],
-            "drop_outs": view.drop_outs,
-            "lost_input_ms": view.lost_input_ms,
-        }
-        _write_json(folder / "timing.json", timing)
-    except OSError as error:
-        raise CommandError(EXIT_OUTPUT, f"The results cannot be written into {folder}: {error.strerror}.") from error
-    return summary
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        try_source(watch)
+    except SourceError as error:
+        raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+    except ValueError as error:
+        raise CommandError(EXIT_USAGE, f"--watch: {error}.", "See: main.py converse --help") from error
 
 
 def printable(text: str) -> str:
@@ -225,7 +186,7 @@ def printable(text: str) -> str:
 
 def _print(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps({**summary, "out": str(folder)}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({**summary, "out": printable(str(folder))}, ensure_ascii=False) + "\n")
         return
     names = {"user": "You", "assistant": "Sightline", "notice": "Notice"}
     sys.stdout.write(f"Model: {summary['model']}\n")
@@ -234,4 +195,5 @@ def _print(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
         mark = f" … ({turn['cut_by']})" if turn["cut"] else ""
         sound = f"  [{turn['sound']}, {turn['heard_ms'] / 1000:.1f} s]" if turn["sound"] else ""
         sys.stdout.write(f"{names[turn['role']]}: {text}{mark}{sound}\n")
-    sys.stdout.write(f"The sound (reply-N.wav), transcript.json and timing.json are in {folder.resolve()}\n")
+    where = printable(str(folder.resolve()))
+    sys.stdout.write(f"The sound (reply-N.wav), transcript.json and timing.json are in {where}\n")

@@ -31,7 +31,7 @@ from audio_io.wav_source import WavSource
 from commands.checkpoints import model_label
 from commands.compose import make_engine
 from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
-from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_USAGE, CommandError
+from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_OUTPUT, EXIT_USAGE, CommandError
 from model.prompts import DEFAULT_INSTRUCTIONS
 
 INSIDE_RATE_HZ = 16_000
@@ -169,11 +169,14 @@ class Headless:
         try:
             self.player.save(f"{REPLY_PREFIX}{number}", path)
         except WavFileError as error:
-            raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+            raise CommandError(EXIT_OUTPUT, error.message, error.remedy) from error
 
     def wait_ready(self) -> None:
         """Until the engine is loaded and the first picture has come."""
         self._wait(lambda view: view.phase in REST, "The engine was not ready")
+        voice, voices = self.choice.voice, self.view.engine.voices
+        if voice and voices and voice not in voices:
+            raise CommandError(EXIT_USAGE, f"There is no voice {voice!r}.", f"Voices: {', '.join(voices)}.")
         if not self.choice.watch:
             return
         deadline_s = time.monotonic() + PICTURE_WAIT_S

@@ -24,6 +24,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="with --show: as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="with --show: write it into this file")
     options = parser.parse_args(argv)
+    if options.show is None and (options.json or options.out is not None):
+        parser.error("--json and --out go with --show N")
     if not history_path().exists():
         sys.stdout.write(f"Nothing is stored yet ({history_path()}).\n")
         return EXIT_OK
@@ -44,7 +46,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _list(history: History) -> None:
-    for conversation in history.conversations():
+    conversations = history.conversations()
+    if not conversations:
+        sys.stdout.write(f"Nothing is stored yet ({history_path()}).\n")
+    for conversation in conversations:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.started_at_unix_s))
         words = printable(conversation.first_words)[:60]
         sys.stdout.write(f"{conversation.id:>5}  {when}  {conversation.turns:>3} turns  {words}\n")

@@ -36,6 +36,19 @@ def open_source(choice: str, *, clock: Callable[[], float] = time.monotonic, rep
     return ThreadedSource(_grabber(choice, clock, repeat), clock=clock)
 
 
+def try_source(choice: str) -> None:
+    """Opens a choice, takes one picture and closes it, in the calling thread: what is wrong is known at once.
+
+    Raises ValueError for a malformed choice, SourceError when there is no picture.
+    """
+    grabber = _grabber(choice, time.monotonic, repeat=False)
+    try:
+        grabber.open()
+        grabber.grab()
+    finally:
+        grabber.close()
+
+
 def _grabber(choice: str, clock: Callable[[], float], repeat: bool) -> Grabber:
     kind, _, rest = choice.partition(":")
     if kind in ("camera", "screen"):

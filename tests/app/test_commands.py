@@ -37,10 +37,15 @@ def test_history_lists_shows_saves_and_deletes(stored: int, tmp_path: Path, caps
     assert main.main(["history", "--show", str(stored), "--json", "--out", str(tmp_path / "out.json")]) == 0
     assert len(json.loads((tmp_path / "out.json").read_text())["turns"]) == 2
     assert main.main(["history", "--show", "99"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main.main(["history", "--json"])
     assert main.main(["history", "--show", str(stored), "--out", "/proc/nowhere"]) == 5
     assert main.main(["history", "--delete", str(stored)]) == 0
     assert main.main(["history", "--delete", str(stored)]) == 2
     assert main.main(["history", "--delete-all"]) == 0
+    capsys.readouterr()
+    assert main.main(["history"]) == 0
+    assert "Nothing is stored yet" in capsys.readouterr().out
     errors = capsys.readouterr().err
     assert "There is no conversation 99" in errors
     assert "Traceback" not in errors

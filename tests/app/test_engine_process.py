@@ -79,6 +79,11 @@ def test_its_last_words_are_the_reason(code: int, final: bool, word: str) -> Non
     assert (ended.reason, ended.final, ended.exit_code) == (f"something about {word}.", final, code)
 
 
+def test_the_command_lines_own_words_are_not_repeated() -> None:
+    _, inbox = child("import sys; print('sightline: No room for weights.', file=sys.stderr); sys.exit(3)")
+    assert inbox.until(ProcessEnded).reason == "No room for weights."
+
+
 def test_one_that_never_becomes_ready_is_given_up() -> None:
     process, inbox = child("import time; time.sleep(600)", ready_timeout_s=0.3)
     assert "not ready" in inbox.until(ProcessEnded).reason

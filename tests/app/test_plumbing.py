@@ -129,6 +129,8 @@ def test_errors_find_the_reply_they_belong_to() -> None:
     other = parse_server_event('{"type":"error","error":{"message":"odd","type":"x","code":"c"}}')
     assert translator.translate(refused, 1.0) == ev.ReplyRefused(1.0, 4, "no room")
     assert translator.translate(other, 1.0) == "the engine reports: odd (c)"
+    fatal = parse_server_event('{"type":"error","error":{"message":"no","type":"x","code":"model_load_failed"}}')
+    assert translator.translate(fatal, 1.0) is None  # said once, as the reason why the engine went
 
 
 def test_speech_that_is_no_base64_is_a_message_not_a_crash() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,29 @@ def test_files_that_are_no_sound_are_refused_with_a_reason(tmp_path: Path, case:
         WavSource().say(path)
     with pytest.raises(WavFileError, match="folder"):
         write_wav(tmp_path / "no" / "such" / "y.wav", np.zeros(10, np.float32), 16_000)
+
+
+NO_ROOM = """
+import resource, sys
+import numpy as np
+from audio_io.errors import WavFileError
+from audio_io.wav_file import write_wav
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_wav(sys.argv[1], np.zeros(24_000, np.float32), 24_000)
+except WavFileError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit on file sizes is POSIX's")
+def test_a_file_that_finds_no_room_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "reply.wav"
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "File too large" in done.stdout
+    assert not path.exists()
 
 
 def test_wav_player_with_a_virtual_clock_knows_what_was_heard(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +106,10 @@ def test_nobody_speaks_in_the_file(home: Path, tmp_path: Path) -> None:
         (("--say", "nowhere.wav", "--out", "out"), 2, "There is no sound file 'nowhere.wav'"),
         (("--say", PICTURE, "--out", "out"), 2, "cannot be read as sound"),
         (("--text", " ", "--out", "out"), 2, "empty --text"),
+        (("--text", "half \udcff", "--out", "out"), 2, "not valid text"),
+        (("--text", "hello", "--watch", QUESTION, "--out", "out"), 2, "not a video that can be read"),
+        (("--text", "hello", "--watch", ".", "--out", "out"), 2, "has no pictures in it"),
+        (("--text", "hello", "--watch", "camera:x", "--out", "out"), 2, "camera:0"),
         (("--text", "hello", "--watch", "nowhere.jpg", "--out", "out"), 2, "no picture, video or folder 'nowhere.jpg'"),
         (("--text", "hello", "--out", "/proc/nowhere"), 5, "Nothing can be written into /proc/nowhere"),
         (("--text", "hello", "--out", "out", "--engine", "http://x"), 2, "expected ws://"),
@@ -135,6 +141,61 @@ def test_what_a_user_can_get_wrong_is_a_message_and_a_code(
     assert got == code, errors
     assert message in errors
     assert "Traceback" not in errors
+    assert "Starting the engine" not in errors  # nobody waits for it to be told
+
+
+def test_a_folder_that_is_used_again_holds_this_runs_files_and_the_users_own(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with engine_server() as url:
+        remote = ("--out", str(out), "--engine", url, "--token", TOKEN)
+        assert converse(home, "--text", "one", "--text", "two", *remote).returncode == 0
+        assert (out / "reply-2.wav").exists()
+        (out / "reply-7.wav").write_bytes(b"the user's own")
+        done = converse(home, "--text", "three", *remote)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "reply-1.wav", "reply-7.wav", "timing.json", "transcript.json",
+    ]  # fmt: skip
+
+
+def test_an_engine_that_dies_in_the_middle_of_a_reply(home: Path, tmp_path: Path) -> None:
+    """It is started again. When nothing of the reply was heard yet the question is asked again, else the reply is cut
+    and the exit code says so."""
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "main.py"), "converse", "--text", "hello", "--out", str(out), "--limit", "60"]
+    environment = {**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"} | {"XDG_CACHE_HOME": str(home / ".cache")}
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        said = [next(process.stderr)]
+        while not said[-1].startswith("Typing"):
+            said.append(next(process.stderr))
+        os.kill(_engine_of(process.pid), signal.SIGKILL)
+        said += process.stderr.readlines()
+    text = "".join(said)
+    assert "it was killed" in text
+    assert "Traceback" not in text
+    turns = read_json(out / "transcript.json")["turns"]
+    assert [turn["role"] for turn in turns][:2] == ["user", "assistant"]
+    cut = turns[1]["cut_by"] == "engine lost"
+    assert process.returncode == (3 if cut else 0), text
+    assert ("missing or cut" in text) == cut
+
+
+def _engine_of(pid: int) -> int:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                return int(stat.parent.name)
+    raise AssertionError("there is no engine process")
+
+
+def test_an_unknown_voice_is_named_with_those_that_there_are(home: Path, tmp_path: Path) -> None:
+    with engine_server() as url:
+        remote = ("--out", str(tmp_path), "--engine", url, "--token", TOKEN)
+        done = converse(home, "--text", "hello", "--voice", "nobody", *remote)
+    assert done.returncode == 2
+    assert "no voice 'nobody'" in done.stderr
+    assert "ethan, chelsie" in done.stderr
 
 
 def test_an_unreadable_picture(home: Path, tmp_path: Path) -> None:
@@ -164,5 +225,6 @@ def test_a_checkpoint_that_cannot_be_loaded(home: Path, tmp_path: Path) -> None:
     (broken / "config.json").write_text("{}")
     done = converse(home, "--text", "hello", "--out", str(tmp_path / "out"), "--checkpoint", str(broken))
     assert done.returncode == 3
+    assert done.stderr.count("could not be loaded") == 1  # said once
     assert "The engine does not run" in done.stderr
     assert "Traceback" not in done.stderr
