@@ -66,20 +66,20 @@ def next_work(now: Situation) -> Work | None:
 
 
 @dataclass(frozen=True)
-class Client:
-    """One conversation, seen from the engine."""
+class Claim:
+    """What one conversation waits for, seen from the engine."""
 
     has_input: bool  # messages of its user wait, or sound that was not read yet
     is_replying: bool
     lead_s: float  # of its reply; 0 before it has spoken
 
 
-def order(clients: Sequence[Client]) -> list[int]:
+def order(clients: Sequence[Claim]) -> list[int]:
     """Numbers of the clients in the order of their claims: input first, then the reply that will run dry first."""
-    return sorted(range(len(clients)), key=lambda n: _claim(clients[n]))
+    return sorted(range(len(clients)), key=lambda n: _rank(clients[n]))
 
 
-def _claim(client: Client) -> tuple[int, float]:
+def _rank(client: Claim) -> tuple[int, float]:
     if client.has_input:
         return 0, 0.0
     return (1, client.lead_s) if client.is_replying else (2, 0.0)

@@ -102,6 +102,12 @@ class Link:
         return event
 
     @property
+    def has_events(self) -> bool:
+        """Something that the client sent waits."""
+        with self._lock:
+            return bool(self._to_model)
+
+    @property
     def congested(self) -> bool:
         with self._lock:
             return self._congested

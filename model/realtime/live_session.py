@@ -61,6 +61,7 @@ from model.realtime.server_events import (
 from model.realtime.transcripts import QUIET_S, Transcripts
 from model.realtime.turn import MAX_BUFFER_S, OpenTurn, TurnInput
 from model.realtime.vad import SpeechBegins, SpeechContinues, TurnFinder
+from model.schedule import Claim
 
 log = logging.getLogger(__name__)
 
@@ -405,7 +406,14 @@ class LiveSession:
 
     # --- work --------------------------------------------------------------------------------------------------------
 
-    def work(self, may_speak: bool, quiet_s: float) -> bool:
+    def claim(self, now_s: float) -> Claim:
+        """What this conversation waits for, for the order between conversations."""
+        reply = self.active_reply
+        is_replying = reply is not None and reply.events is not None
+        lead_s = reply.lead_s(now_s) if reply is not None else 0.0
+        return Claim(has_input=not is_replying and self.turn.has_news, is_replying=is_replying, lead_s=lead_s)
+
+    def work(self, may_speak: bool, quiet_s: float, now_s: float) -> bool:
         """Does one piece of work; False: there is nothing to do now.
 
         `may_speak`: the client takes what is sent. `quiet_s`: since it last sent something.
@@ -413,7 +421,7 @@ class LiveSession:
         reply = self.active_reply
         if reply is not None and reply.events is not None:
             if may_speak:
-                self._advance(reply)
+                self._advance(reply, now_s)
             return may_speak
         if reply is None and self._reply_when_free:
             self._reply_when_free = False
@@ -461,8 +469,8 @@ class LiveSession:
             self._undo(reply)
             self._forget_instructions(reply)
 
-    def _advance(self, reply: LiveReply) -> None:
-        reply.advance()
+    def _advance(self, reply: LiveReply, now_s: float) -> None:
+        reply.advance(now_s)
         if reply.done:
             self._forget_instructions(reply)
             self._n_positions = self.session.n_positions

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from model.realtime.config import Abilities
@@ -14,6 +14,7 @@ from model.realtime.contract import Flash, VoiceDetectorFactory
 from model.realtime.link import Link
 from model.realtime.live_session import LiveSession
 from model.realtime.transcripts import QUIET_S
+from model.schedule import Claim, order
 
 log = logging.getLogger(__name__)
 
@@ -129,11 +130,26 @@ class ModelThread:
             with self._changed:
                 clients = list(self._clients)
             busy = False
-            for client in clients:
+            now_s = self._now_s()
+            claims = [_claim(client, now_s) for client in clients]
+            n_replies = 0
+            for number in order(claims):
+                is_reply = claims[number].is_replying and not claims[number].has_input
+                # One step of a reply, then what users have said meanwhile: it waits for no more than that, and who
+                # talks without end cannot keep the others' replies from going on.
+                if is_reply and n_replies and self._somebody_speaks(clients):
+                    busy = True
+                    break
+                n_replies += is_reply
+                client = clients[number]
                 if client.link.closed:
                     self._detach(client)
                 else:
                     busy = self._serve_client(client, flash, abilities) or busy
+
+    @staticmethod
+    def _somebody_speaks(clients: list[Client]) -> bool:
+        return any(client.link.has_events and not client.link.closed for client in clients)
 
     def _serve_client(self, client: Client, flash: Flash, abilities: Abilities) -> bool:
         live = client.live
@@ -146,7 +162,7 @@ class ModelThread:
         try:
             more = self._handle_events(client, live)
             quiet_s = self._now_s() - client.last_heard_s
-            return live.work(not client.link.congested, quiet_s) or more
+            return live.work(not client.link.congested, quiet_s, self._now_s()) or more
         except ValueError as error:
             live.model_refused(error)
             return True
@@ -173,6 +189,13 @@ class ModelThread:
         if client.live is not None:
             client.live.close()
             client.live = None
+
+
+def _claim(client: Client, now_s: float) -> Claim:
+    if client.live is None:
+        return Claim(has_input=True, is_replying=False, lead_s=0.0)
+    claim = client.live.claim(now_s)
+    return replace(claim, has_input=claim.has_input or client.link.has_events or client.link.closed)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

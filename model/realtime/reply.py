@@ -78,6 +78,7 @@ class LiveReply:
         """The reply before, which is the newest again when this one is taken back."""
         self.record: Record | None = None
         self.n_samples = 0
+        self._first_sound_s: float | None = None
         self._records = records
         self._send = send
         self._text = ""
@@ -92,17 +93,25 @@ class LiveReply:
     def audio_ms(self) -> int:
         return self.n_samples * 1000 // SPEECH_RATE_HZ
 
+    def lead_s(self, now_s: float) -> float:
+        """Seconds of speech that were sent and, played from the first sample on, have not been heard at `now_s`."""
+        if self._first_sound_s is None:
+            return 0.0
+        return self.n_samples / SPEECH_RATE_HZ - (now_s - self._first_sound_s)
+
     def begin(self, events: ReplyEvents) -> None:
         self.begun = True
         self.events = events
 
-    def advance(self) -> None:
+    def advance(self, now_s: float) -> None:
         """One step of the model; the last one sends `response.done`."""
         assert self.events is not None
         event = next(self.events, None)
         if isinstance(event, TextDelta):
             self._text_delta(event)
         elif isinstance(event, SpeechDelta):
+            if self._first_sound_s is None:
+                self._first_sound_s = now_s
             self._speech_delta(event.samples)
         else:
             self.stop()

@@ -153,6 +153,11 @@ class OpenTurn:
         """The model has taken everything that is committed."""
         return all(part.committed for part in self.inputs if part.closed)
 
+    @property
+    def has_news(self) -> bool:
+        """Something was heard, seen or written that the model has not been given."""
+        return any(part.n_fed < len(part.entries) or (part.closed and not part.committed) for part in self.inputs)
+
     def close(self, part: TurnInput) -> None:
         """Ends the open input, or puts a complete one before it."""
         part.closed = True

@@ -11,7 +11,7 @@ from model.schedule import (
     LONG_LEAD_S,
     TEXT_AHEAD,
     TEXT_GROUP,
-    Client,
+    Claim,
     Situation,
     Task,
     Work,
@@ -95,10 +95,10 @@ def test_a_whole_reply(token_ms: float, frame_ms: float, n_tokens: int, n_frames
 
 def test_users_come_before_replies_and_short_leads_before_long_ones() -> None:
     clients = [
-        Client(has_input=False, is_replying=False, lead_s=0.0),
-        Client(has_input=False, is_replying=True, lead_s=3.0),
-        Client(has_input=True, is_replying=False, lead_s=0.0),
-        Client(has_input=False, is_replying=True, lead_s=0.1),
-        Client(has_input=True, is_replying=True, lead_s=5.0),
+        Claim(has_input=False, is_replying=False, lead_s=0.0),
+        Claim(has_input=False, is_replying=True, lead_s=3.0),
+        Claim(has_input=True, is_replying=False, lead_s=0.0),
+        Claim(has_input=False, is_replying=True, lead_s=0.1),
+        Claim(has_input=True, is_replying=True, lead_s=5.0),
     ]
     assert order(clients) == [2, 4, 3, 1, 0]

@@ -113,7 +113,7 @@ class Harness:
         """Up to `n_pieces` of work; returns what came of it."""
         n_before = len(self.events)
         for _ in range(n_pieces):
-            if not self.live.work(True, quiet_s):
+            if not self.live.work(True, quiet_s, 0.0):
                 break
         return self.events[n_before:]
 
