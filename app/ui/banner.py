@@ -9,11 +9,12 @@ from app.ui.icons import pixmap
 from app.ui.theme import Theme
 from app.view import EngineInfo, Problem
 
-MAX_SHOWN = 3  # the newest; more would push the conversation off the window
+MAX_SHOWN = 3  # with their remedies; more would push the conversation off the window
+DEVICES = frozenset({"microphone", "speaker", "pictures"})  # the buttons say that they are missing, too
 
 
 class ProblemBanner(QFrame):
-    """The problems there are now, newest first, each with its remedy; hidden when there is none."""
+    """The problems there are now, newest first and devices last, with their remedies; hidden when there is none."""
 
     retry = Signal()
 
@@ -55,8 +56,11 @@ class ProblemBanner(QFrame):
         if problems == self._problems:
             return
         self._problems = problems
-        newest = list(reversed(problems))[:MAX_SHOWN]
-        self._words.setText("\n\n".join(f"{p.message} {p.remedy}".strip() for p in newest))
+        ordered = sorted(reversed(problems), key=lambda problem: problem.code in DEVICES)
+        paragraphs = [f"{p.message} {p.remedy}".strip() for p in ordered[:MAX_SHOWN]]
+        if len(ordered) > MAX_SHOWN:
+            paragraphs.append("Also: " + " ".join(p.message for p in ordered[MAX_SHOWN:]))
+        self._words.setText("\n\n".join(paragraphs))
         self.setVisible(bool(problems))
 
 

@@ -248,6 +248,17 @@ def test_problems_show_their_remedies_and_trying_again_is_offered_when_it_helps(
     assert not desk.window.problems.isVisible()
 
 
+def test_no_problem_is_left_out(desk: Desk) -> None:
+    """Without any device, what else is wrong must not be crowded out."""
+    missing = [Problem(kind, f"No {kind}.", f"Get a {kind}.") for kind in ("speaker", "microphone", "pictures")]
+    kept = Problem("history", "The conversation is not being kept.")
+    desk.show(problems=(kept, Problem("settings", "They were unreadable."), *missing))
+    text = desk.window.problems.text
+    assert text.startswith("They were unreadable.\n\nThe conversation is not being kept.")
+    assert "Get a pictures." in text
+    assert text.endswith("Also: No microphone. No speaker.")
+
+
 def test_waiting_without_a_microphone_is_not_called_listening(desk: Desk) -> None:
     missing = (Problem("microphone", "No microphone is plugged in."), Problem("pictures", "There is no camera."))
     desk.show(phase=Phase.LISTENING, problems=missing, level_dbfs=-20.0)
