@@ -56,7 +56,8 @@ class ProblemBanner(QFrame):
         if problems == self._problems:
             return
         self._problems = problems
-        ordered = sorted(reversed(problems), key=lambda problem: problem.code in DEVICES)
+        newest_first = problems[::-1]
+        ordered = sorted(newest_first, key=lambda problem: problem.code in DEVICES)
         paragraphs = [f"{p.message} {p.remedy}".strip() for p in ordered[:MAX_SHOWN]]
         if len(ordered) > MAX_SHOWN:
             paragraphs.append("Also: " + " ".join(p.message for p in ordered[MAX_SHOWN:]))
