@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Dense pretraining of the vision encoder.")
     add_options(parser, minutes=30)
     parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--rate", type=float, default=_LEARNING_RATE)
+    parser.add_argument("--rate", type=float, default=_LEARNING_RATE, help="learning rate")
     options = parser.parse_args()
     device = begin(options)
     eye = Eye().to(device)
