@@ -152,11 +152,21 @@ def _some(names: Sequence[str]) -> str:
     return shown + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
+class Source(Protocol):
+    """Where tensors come from: a checkpoint, or chance."""
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor by its published name."""
+
+    def release(self, names: Iterable[str]) -> None:
+        """These were copied and will not be asked for again."""
+
+
 class Filler:
     """Fills modules that were built on meta with the tensors of a checkpoint, by assignment."""
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype, storage: Storage | None = None
+        self, checkpoint: Source, *, device: torch.device, dtype: torch.dtype, storage: Storage | None = None
     ) -> None:
         self.checkpoint = checkpoint
         self.device = device

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.audio_encoder import AudioEncoder
 from model.cache import FIRST_CAPACITY, KVCache
@@ -29,6 +29,7 @@ from model.int8_cache import Int8KVCache
 from model.layers import Rope
 from model.mel import check_settings
 from model.memory import Memory
+from model.parts import Parts, build
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
 from model.quant.check import check_memory
 from model.quant.load import check_choice, placed, storage_for, stored_weights
@@ -290,23 +291,40 @@ def load(
     for name, module, prefix in parts.places():
         chosen = waves if name == "code2wav" else filler
         chosen.fill(module, prefix)
+    if parts.code2wav is not None:
+        parts.code2wav.pack()
+        checkpoint.release([name for name in checkpoint.file_of if name.startswith("code2wav.")])
+    return assemble(path, config, parts, tokenizer, device=where, dtype=number_type, memory=memory, mode=mode)
+
+
+def assemble(
+    path: Path,
+    config: ModelConfig,
+    parts: Parts,
+    tokenizer: Tokenizer,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    memory: Memory,
+    mode: str,
+) -> Flash:
+    """A Flash of parts that are filled; `path` holds the files beside the weights. `mode`: see `graphs` in `load`."""
     for module in parts.modules():
         check_filled(module)
         module.eval()
+    if parts.code2wav is not None:
+        parts.code2wav.pack()
     if mode != "off":
         for decoder in (parts.thinker, parts.talker):
             if decoder is not None:
                 read_nothing_back(decoder)
-    if parts.code2wav is not None:
-        parts.code2wav.pack()
-        checkpoint.release([name for name in checkpoint.file_of if name.startswith("code2wav.")])
     return Flash(
         config=config,
         tokenizer=tokenizer,
         generation=read_generation(path, config),
         image_settings=ImageSettings.load(path, config.thinker.vision),
-        device=where,
-        dtype=number_type,
+        device=device,
+        dtype=dtype,
         thinker=parts.thinker,
         audio_encoder=parts.audio_encoder,
         vision_encoder=parts.vision_encoder,
@@ -316,51 +334,3 @@ def load(
         memory=memory,
         graphs=mode,
     )
-
-
-@dataclass
-class Parts:
-    """The modules of a checkpoint."""
-
-    thinker: Thinker
-    audio_encoder: AudioEncoder
-    vision_encoder: VisionEncoder
-    talker: Talker | None
-    code_predictor: CodePredictor | None
-    code2wav: Code2Wav | None
-
-    def modules(self) -> list[nn.Module]:
-        """Those that the checkpoint has."""
-        everything = (
-            self.thinker, self.audio_encoder, self.vision_encoder, self.talker, self.code_predictor, self.code2wav,
-        )  # fmt: skip
-        return [module for module in everything if module is not None]
-
-    def places(self) -> list[tuple[str, nn.Module, str]]:
-        """(group, module, prefix of its tensors) of everything to fill."""
-        places: list[tuple[str, nn.Module, str]] = [
-            ("thinker", self.thinker, "thinker."),
-            ("audio", self.audio_encoder, "thinker.audio_tower."),
-            ("vision", self.vision_encoder, "thinker.visual."),
-        ]
-        if self.talker is not None and self.code_predictor is not None and self.code2wav is not None:
-            places += [
-                ("talker", self.talker, "talker."),
-                ("predictor", self.code_predictor, "talker.code_predictor."),
-                ("code2wav", self.code2wav, "code2wav."),
-            ]
-        return places
-
-
-def build(config: ModelConfig) -> Parts:
-    """All modules without memory (on meta)."""
-    talker = config.talker
-    with torch.device("meta"):
-        return Parts(
-            thinker=Thinker(config.thinker.text, talker.accept_hidden_layer if talker else None),
-            audio_encoder=AudioEncoder(config.thinker.audio),
-            vision_encoder=VisionEncoder(config.thinker.vision),
-            talker=Talker(talker) if talker else None,
-            code_predictor=CodePredictor(talker.code_predictor, talker.num_code_groups) if talker else None,
-            code2wav=Code2Wav(config.code2wav) if config.code2wav else None,
-        )

@@ -72,7 +72,7 @@ def write_random_checkpoint(
 
 def random_tensor(name: str, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """A random tensor whose scale suits its role in the network."""
-    noise: torch.Tensor = torch.randn(tuple(shape), generator=generator)
+    noise: torch.Tensor = torch.randn(tuple(shape), generator=generator, device=generator.device)
     if name.endswith((".alpha", ".beta")):  # Snake's, kept as logarithms
         return noise * 0.1
     if name.endswith((".scale", ".gamma")):

@@ -21,7 +21,7 @@ from model.quant.formats import GetTensor
 from model.quant.packing import PackedWeight
 from model.quant.parts import Part, part_of
 from model.quant.plan import layer_of
-from model.quant.storage import MAX_MATVEC_POSITIONS, Backend, PackedEmbedding, PackedExperts, PackedStorage
+from model.quant.storage import MAX_MATVEC_POSITIONS, Backend, PackedEmbedding, PackedExperts
 
 Weight = Tensor | PackedWeight
 
@@ -106,7 +106,7 @@ class PlacedStorage:
     def __init__(
         self,
         inner: Storage | None,
-        on_host: PackedStorage | None,
+        on_host: Storage | None,
         memory: Memory,
         *,
         device: torch.device,
