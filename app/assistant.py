@@ -43,6 +43,7 @@ from app.ports import (
     Parts,
     PictureMessage,
     PlayerMessage,
+    SceneMessage,
     VoiceMessage,
 )
 from app.safety import SafetyList
@@ -321,6 +322,8 @@ class Assistant:
                 self._device(message, now_s)
             case PictureMessage(jpeg):
                 self._performer.send_picture(jpeg)
+            case SceneMessage(moving):
+                self._feed(ev.SceneChanged(now_s, moving))
             case AdviceMessage(text):
                 if self._state.utterance is None and self._state.reply is None:
                     self._announce(Announcement(text))
@@ -446,6 +449,9 @@ class Assistant:
                 self._feed(ev.MicrophoneSet(now_s, not on))
                 self._feed(ev.CameraSet(now_s, not on))
                 self._keep({"microphone_on": not on, "camera_on": not on})
+            case cmd.SetNarration(on):
+                if not on or self._sees():
+                    self._feed(ev.NarrationSet(now_s, on))
             case cmd.PushToTalk(down):
                 self._feed(ev.PushToTalkSet(now_s, down))
             case cmd.Stop():
@@ -462,11 +468,16 @@ class Assistant:
                 self._change(dict(changes))
 
     def _look(self, event: ev.TextEntered) -> None:
-        if not self._state.camera_on or self._parts.eyes.look() is None:
-            why = "The camera is off." if not self._state.camera_on else "There is no picture."
-            self._announce(Announcement(f"{why} Turn the camera on or choose another picture source.", urgent=True))
-            return
-        self._feed(event)
+        if self._sees():
+            self._feed(event)
+
+    def _sees(self) -> bool:
+        """Whether there is a picture; if not, the user is told."""
+        if self._state.camera_on and self._parts.eyes.look() is not None:
+            return True
+        why = "The camera is off." if not self._state.camera_on else "There is no picture."
+        self._announce(Announcement(f"{why} Turn the camera on or choose another picture source.", urgent=True))
+        return False
 
     def _choose(self, kind: str, name: str | None) -> None:
         if kind == "microphone":
@@ -551,6 +562,7 @@ class Assistant:
             problems=state.problems,
             microphone_on=not state.muted,
             camera_on=state.camera_on,
+            narrating=state.narrating,
             push_to_talk=state.push_to_talk,
             lost_input_ms=view.lost_input_ms + lost_ms,
             conversation_id=self._performer.conversation_id,

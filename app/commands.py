@@ -38,6 +38,13 @@ class SetPrivacy:
 
 
 @dataclass(frozen=True, slots=True)
+class SetNarration:
+    """Ctrl+J: say by yourself what changes in front of the camera, until it is turned off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PushToTalk:
     """The push-to-talk key went down or up. Bypasses the voice detector; works while the microphone is off."""
 
@@ -97,6 +104,7 @@ Command = (
     | SetMicrophone
     | SetCamera
     | SetPrivacy
+    | SetNarration
     | PushToTalk
     | Stop
     | Describe

@@ -33,6 +33,7 @@ from app.events import (
     Event,
     InputCommitted,
     MicrophoneSet,
+    NarrationSet,
     NewConversationAsked,
     PlaybackFinished,
     PlaybackProgress,
@@ -50,6 +51,7 @@ from app.events import (
     ReplyText,
     ReplyTruncated,
     RetryAsked,
+    SceneChanged,
     StopAsked,
     TextEntered,
     Tick,
@@ -60,6 +62,7 @@ from app.events import (
     VoiceResumed,
     VoiceStarted,
 )
+from app.narration import narrate, narration_set, scene_changed
 from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step, Utterance
 from app.turns import (
     add_ask,
@@ -82,6 +85,7 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     _dispatch(step, event)
     _after_overlap(step)
     serve(step)
+    narrate(step, state)
     _report(step, state.phase)
     return step.state, tuple(step.effects)
 
@@ -112,6 +116,10 @@ def _dispatch(step: Step, event: Event) -> None:
                 step.set(camera_on=event.on)
                 step.say("Camera on." if event.on else "Camera off.")
             step.do(SetCamera(event.on))
+        case NarrationSet():
+            narration_set(step, event)
+        case SceneChanged():
+            scene_changed(step, event)
         case PushToTalkSet():
             _push_to_talk(step, event)
         case StopAsked():
@@ -165,8 +173,8 @@ def _dispatch(step: Step, event: Event) -> None:
 def _report(step: Step, before: Phase) -> None:
     """Earcons and announcements that follow from the phase alone."""
     phase = step.state.phase
-    if phase is before:
-        return
+    if phase is before or (step.state.narrating and before is not Phase.STARTING):
+        return  # who is told about every change is not told after each that it is over
     if phase is Phase.LISTENING and before is not Phase.HEARING:
         step.earcon("listening")
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")

@@ -178,6 +178,13 @@ class SetCamera:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchScene:
+    """Report when the scene changes, also while nobody speaks."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     announcement: Announcement
 
@@ -219,6 +226,7 @@ Effect = (
     | SetMicrophone
     | ForceVoice
     | SetCamera
+    | WatchScene
     | Announce
     | SaveTurn
     | BeginHistory

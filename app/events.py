@@ -40,6 +40,14 @@ class ProblemOver:
     announcement: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SceneChanged:
+    """The picture shows something else than at the last change. `moving`: it has not come to rest."""
+
+    at_s: float
+    moving: bool = False
+
+
 # --- the user's voice -----------------------------------------------------------------------------------------------
 
 
@@ -103,6 +111,14 @@ class MicrophoneSet:
 
 @dataclass(frozen=True, slots=True)
 class CameraSet:
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NarrationSet:
+    """Say by yourself what changes in the picture."""
+
     at_s: float
     on: bool
 
@@ -273,6 +289,8 @@ Event = (
     | TextEntered
     | MicrophoneSet
     | CameraSet
+    | NarrationSet
+    | SceneChanged
     | PushToTalkSet
     | StopAsked
     | RepeatAsked

@@ -86,6 +86,8 @@ class Performer:
                 self.parts.ears.force(down)
             case fx.SetCamera(on):
                 self.parts.eyes.set_on(on)
+            case fx.WatchScene(on):
+                self.parts.eyes.watch(on)
             case fx.Announce(announcement):
                 self._announce(announcement)
             case fx.SaveTurn(turn):

@@ -73,6 +73,13 @@ class PictureMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneMessage:
+    """The scene has changed (told only while it is watched)."""
+
+    moving: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AdviceMessage:
     """Something to say about the picture ("The camera seems to be covered.")."""
 
@@ -118,6 +125,7 @@ Message = (
     | PlayerMessage
     | PictureMessage
     | AdviceMessage
+    | SceneMessage
     | EngineUp
     | EngineBusy
     | EngineDown
@@ -179,6 +187,10 @@ class Eyes(Protocol):
 
     def follow(self, on: bool) -> None:
         """Goes on or stops posting changed pictures."""
+        ...
+
+    def watch(self, on: bool) -> None:
+        """Goes on or stops posting `SceneMessage`s."""
         ...
 
     def look(self) -> bytes | None:

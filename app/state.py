@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.effects import Announce, Earcon, Effect
+from app.events import SceneChanged
 from app.heard import Piece, full_text
 from app.safety import SafetyList
 from app.view import Announcement, EarconName, Phase, Problem, TranscriptTurn
@@ -96,6 +97,8 @@ class Ask:
     """What the user said, where the transcription came before the end was certain."""
     attempts: int = 0
     """Engines that were lost over it."""
+    narration: bool = False
+    """Nobody asked: the scene has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,11 @@ class State:
     can_repeat: bool = False
     restarts_s: tuple[float, ...] = ()
     problems: tuple[Problem, ...] = ()
+    narrating: bool = False
+    scene: SceneChanged | None = None
+    """A change that has not been told yet."""
+    quiet_since_s: float = 0.0
+    """While narrating: since when nobody has spoken or waited."""
 
     @property
     def phase(self) -> Phase:

@@ -22,7 +22,7 @@ from app.effects import (
 )
 from app.heard import heard_text
 from app.safety import Verdict
-from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Ask, Closing, Engine, Reply, Step
+from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Ask, Closing, Engine, Reply, State, Step
 from app.view import TranscriptTurn
 
 # --- transcript -----------------------------------------------------------------------------------------------------
@@ -128,14 +128,13 @@ def remove_ask(step: Step, utterance: int) -> None:
     step.do(DropSound(utterance))
 
 
-def engine_free(step: Step) -> bool:
-    state = step.state
+def engine_free(state: State) -> bool:
     return state.engine is Engine.READY and state.reply is None and not state.closing and state.aside is None
 
 
 def serve(step: Step) -> None:
     """Gives the engine the first waiting turn, as far as it goes, when the engine is free."""
-    if not engine_free(step) or not step.state.asks:
+    if not engine_free(step.state) or not step.state.asks:
         return
     ask, rest = step.state.asks[0], step.state.asks[1:]
     if ask.utterance is not None and not ask.streaming:
@@ -161,6 +160,7 @@ def serve(step: Step) -> None:
             speech=step.state.config.speech,
             active_at_s=step.at_s,
             speculative=not ask.ended,
+            cued=ask.narration,
         ),
     )
 
@@ -218,7 +218,7 @@ def finish(step: Step, heard_ms: int) -> None:
     if reply.failure:
         step.earcon("error")
         step.say(f"The engine could not answer: {reply.failure}", urgent=True)
-    elif not reply.replay and not reply.text and not reply.n_samples:
+    elif not reply.replay and not reply.ask.narration and not reply.text and not reply.n_samples:
         step.say("The engine gave an empty answer.")
     if reply.ask.utterance is not None:
         step.do(DropSound(reply.ask.utterance))

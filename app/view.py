@@ -133,6 +133,8 @@ class View:
     devices: DeviceNames = field(default_factory=DeviceNames)
     microphone_on: bool = True
     camera_on: bool = True
+    narrating: bool = False
+    """What changes in the picture is said without being asked for."""
     push_to_talk: bool = False
     """The push-to-talk key is held."""
     level_dbfs: float = -100.0

@@ -16,6 +16,7 @@ from app.ports import (
     PictureMessage,
     PlayerMessage,
     Post,
+    SceneMessage,
     VoiceMessage,
 )
 from app.view import EarconName, Problem
@@ -187,7 +188,13 @@ class SeeingEyes:
     """`app.ports.Eyes` on `video_io.eyes.Eyes`."""
 
     def __init__(self, choice: str) -> None:
-        self.eyes = video.Eyes(choice, on_picture=self._on_picture, on_event=self._on_event, on_advice=self._on_advice)
+        self.eyes = video.Eyes(
+            choice,
+            on_picture=self._on_picture,
+            on_event=self._on_event,
+            on_advice=self._on_advice,
+            on_change=self._on_change,
+        )
         self._post: Post | None = None
 
     def start(self, post: Post) -> None:
@@ -206,6 +213,9 @@ class SeeingEyes:
     def follow(self, on: bool) -> None:
         self.eyes.follow(on)
 
+    def watch(self, on: bool) -> None:
+        self.eyes.watch(on)
+
     def look(self) -> bytes | None:
         return self.eyes.look()
 
@@ -215,6 +225,10 @@ class SeeingEyes:
     def _on_picture(self, jpeg: bytes) -> None:
         if self._post is not None:
             self._post(PictureMessage(jpeg))
+
+    def _on_change(self, moving: bool) -> None:
+        if self._post is not None:
+            self._post(SceneMessage(moving))
 
     def _on_advice(self, text: str) -> None:
         if self._post is not None:

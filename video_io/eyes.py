@@ -15,7 +15,7 @@ from functools import partial
 from video_io.frames import Frame, FrameSource, SourceEvent, SourceEventKind
 from video_io.preview import PreviewSlot, SmallPicture
 from video_io.quality import ADVICE, QualityWatch
-from video_io.selector import FrameSelector
+from video_io.selector import FrameSelector, SelectorSettings
 from video_io.sizing import to_jpeg
 from video_io.sources import open_source
 
@@ -27,13 +27,16 @@ WATCHED_SPACING_S = 0.08
 UNWATCHED_SPACING_S = 0.5
 """While nobody does: a question gets a picture that is not older than this."""
 LOOKED_AWAY_S = 1.0
+SCENE_INTERVAL_S = 2.5
+"""Between two changes of the scene that are told: saying what is there takes about as long."""
 
 
 class Eyes:
     """Callbacks come from threads of this package: hand over and return.
 
     `on_picture` gets a JPEG that was selected while the user speaks; `on_event` what happens to the source; `on_advice`
-    a sentence about a dark, blurred or covered picture. All methods may be called from any thread and return at once,
+    a sentence about a dark, blurred or covered picture; `on_change`, while the scene is watched, that it has changed.
+    All methods may be called from any thread and return at once,
     except `look` (a few ms, it writes a JPEG) and `stop`.
     """
 
@@ -44,10 +47,12 @@ class Eyes:
         on_picture: Callable[[bytes], None],
         on_event: Callable[[SourceEvent], None],
         on_advice: Callable[[str], None],
+        on_change: Callable[[bool], None] = lambda moving: None,
         clock: Callable[[], float] = time.monotonic,
         open_source: Callable[..., FrameSource] = open_source,
     ) -> None:
         self._on_picture, self._on_event, self._on_advice = on_picture, on_event, on_advice
+        self._on_change = on_change
         self._clock = clock
         self._open_source = open_source
         self._changed = threading.Condition()
@@ -60,6 +65,9 @@ class Eyes:
         self._selecting = threading.Lock()  # guards what follows: frames and pokes come from two threads
         self._selector = FrameSelector()
         self._speaking = False
+        self._scene: FrameSelector | None = (
+            None  # apart from the other: a picture that was sent is not one that was told
+        )
         self._watch = QualityWatch()
         self._watched_at_s = float("-inf")
         self._preview = PreviewSlot()
@@ -120,6 +128,13 @@ class Eyes:
         with self._selecting:
             self._speaking = on
 
+    def watch(self, on: bool) -> None:
+        """While on, `on_change` is told when the scene has changed (True: and has not come to rest); at first, now."""
+        with self._selecting:
+            self._scene = FrameSelector(SelectorSettings(idle_interval_s=SCENE_INTERVAL_S)) if on else None
+            if self._scene is not None:
+                self._scene.ask()
+
     def look(self) -> bytes | None:
         """The newest picture as JPEG; None when there is none."""
         frame = self._newest()
@@ -172,6 +187,8 @@ class Eyes:
             return
         with self._selecting:
             self._selector.forget()
+            if self._scene is not None:
+                self._scene.forget()
             self._watch = QualityWatch()
         self._source = source
         source.set_spacing(WATCHED_SPACING_S)
@@ -190,10 +207,11 @@ class Eyes:
         if source is None:
             return  # a last picture of a source that is being closed
         looked_at = frame.at_s - self._looked_at_s < LOOKED_AWAY_S
-        source.set_spacing(WATCHED_SPACING_S if looked_at or self._speaking else UNWATCHED_SPACING_S)
+        source.set_spacing(WATCHED_SPACING_S if looked_at or self._speaking or self._scene else UNWATCHED_SPACING_S)
         if looked_at or self._preview.latest() is None:
             self._preview.put(frame)
         self._select(frame)
+        self._follow_scene(frame)
         if frame.at_s - self._watched_at_s >= QUALITY_INTERVAL_S:
             self._watched_at_s = frame.at_s
             fault = self._watch.offer(frame)
@@ -205,6 +223,14 @@ class Eyes:
             wanted = self._speaking and self._selector.offer(frame, speaking=True)
         if wanted:
             self._on_picture(to_jpeg(frame.rgb))
+
+    def _follow_scene(self, frame: Frame) -> None:
+        with self._selecting:
+            scene = self._scene
+            changed = scene is not None and scene.offer(frame, speaking=False)
+            moving = scene is not None and scene.moved
+        if changed:
+            self._on_change(moving)
 
     def _on_source_event(self, event: SourceEvent) -> None:
         if event.kind in (SourceEventKind.LOST, SourceEventKind.MISSING, SourceEventKind.DENIED):

@@ -43,6 +43,8 @@ class FrameSelector:
         self._previous_at_s = float("-inf")
         self._moving_since_s: float | None = None
         self._asked = False
+        self.moved = False
+        """The picture that was sent last was taken while the scene moved."""
 
     def ask(self) -> None:
         """The next picture is sent whatever it shows: at the start of a question, or when a look is asked for."""
@@ -67,6 +69,7 @@ class FrameSelector:
             wanted = self._settled(thumb, frame.at_s)
         self._previous, self._previous_at_s = thumb, frame.at_s
         if wanted:
+            self.moved = self._moving_since_s is not None
             self._sent, self._sent_at_s, self._moving_since_s, self._asked = thumb, frame.at_s, None, False
         return wanted
 

@@ -15,6 +15,7 @@ from app.commands import (
     Repeat,
     SetCamera,
     SetMicrophone,
+    SetNarration,
     SetPrivacy,
     Stop,
 )
@@ -24,6 +25,7 @@ KEYS_HELP = (
     ("Esc", "Stop the reply"),
     ("Ctrl+D", "Describe what the camera sees"),
     ("Ctrl+R", "Read aloud the text in the picture"),
+    ("Ctrl+J", "Say what changes in the picture, until pressed again"),
     ("Ctrl+E", "Repeat the last answer"),
     ("Ctrl+M", "Microphone on or off"),
     ("Ctrl+K", "Camera on or off"),
@@ -51,6 +53,8 @@ class Actions:
         self.privacy = self._command("Microphone and camera &off", "F12", self._privacy)
         self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
+        self.narrate = self._toggle("&Narrate what changes", "Ctrl+J", lambda on: SetNarration(on))
+        self.narrate.setChecked(False)
         self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
         self.stop = self._command("&Stop", "Esc", Stop)
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
@@ -69,6 +73,7 @@ class Actions:
         self._view = view
         self.microphone.setChecked(view.microphone_on)
         self.camera.setChecked(view.camera_on)
+        self.narrate.setChecked(view.narrating)
         both_off = not view.microphone_on and not view.camera_on
         self.privacy.setText("Microphone and camera back &on" if both_off else "Microphone and camera &off")
 
@@ -101,7 +106,7 @@ class Actions:
         for title, actions in (
             ("&Conversation", (self.new, None, self.copy, self.save, None, self.settings, None, self.quit)),
             ("&Talk", (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat)),
-            ("&Look", (self.describe, self.read_aloud)),
+            ("&Look", (self.describe, self.read_aloud, self.narrate)),
             ("&Go", (self.to_text, self.to_transcript)),
             ("&Help", (self.keys, self.about)),
         ):

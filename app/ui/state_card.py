@@ -38,6 +38,8 @@ def detail_of(view: View, talk_key: str) -> str:
         return f"{view.engine.detail[:1].upper()}{view.engine.detail[1:]} …" if view.engine.detail else "Starting …"
     if state_of(view)[0] == NO_MICROPHONE:
         return "Type your question"
+    if view.phase is Phase.LISTENING and view.narrating:
+        return "Says what changes; Ctrl+J ends it"
     if view.phase is Phase.LISTENING:
         return "Speak whenever you like" if view.microphone_on else f"Type, or hold {talk_key} to talk"
     if view.phase is Phase.HEARING:

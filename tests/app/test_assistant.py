@@ -36,6 +36,7 @@ from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
 from tests.app.engine_server import TOKEN, engine_server
 from tests.audio_io.voices import spoken
 from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
+from tests.video_io.pictures import desk, write_video
 
 PATIENCE_S = 30.0
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -145,6 +146,36 @@ def test_a_spoken_and_a_typed_question_with_pictures(tmp_path: Path) -> None:
     assert conversation is not None
     assert [turn.text for turn in history.turns(conversation)] == [text for _, text, _ in user.said]
     history.close()
+
+
+def test_narration_tells_what_changes_before_the_camera_until_it_is_turned_off(tmp_path: Path) -> None:
+    flash = ScriptedFlash()
+    pictures = [desk(seed, height=240, width=320) for seed in (1, 2)]
+    clip = write_video(tmp_path / "clip.avi", [pictures[0]] * 50 + [pictures[1]] * 50)
+    with remote_room(tmp_path, flash, pictures=str(clip)) as user:
+        user.wait_phase(Phase.LISTENING)
+        user.wait(lambda view: view.devices.picture_source)
+        user.assistant.send(cmd.SetNarration(True))
+        user.wait_answered(3)
+        assert user.assistant.view.narrating
+        assert {role for role, _, _ in user.said} == {"assistant"}  # nobody asked
+        assert [kind for kind, _ in flash.newest.held].count("picture") >= 3
+        user.assistant.send(cmd.SetNarration(False))
+        assert user.assistant.wait_handled(PATIENCE_S)
+        assert not user.assistant.view.narrating
+    with room(tmp_path, pictures="none", checkpoint=str(tmp_path / "none")) as user:
+        user.assistant.send(cmd.SetNarration(True))
+        assert user.assistant.wait_handled(PATIENCE_S)
+        assert not user.assistant.view.narrating
+        assert any("no picture" in announcement.text for announcement in user.announced)
+
+
+def test_half_a_character_breaks_neither_wire_nor_history(tmp_path: Path) -> None:
+    with remote_room(tmp_path, ScriptedFlash()) as user:
+        user.wait_phase(Phase.LISTENING)
+        user.assistant.send(cmd.SendText("half \ud83d a smile"))
+        user.wait_answered(1)
+        assert user.said[0] == ("user", "half ? a smile", "")
 
 
 def test_the_users_voice_cuts_a_reply_and_both_sides_know_where(tmp_path: Path) -> None:

@@ -126,6 +126,16 @@ class World:
         self.at_s += [0.01, 0.2, 1.0, 30.0][choice % 4] if what == "tick" else 0.01
         getattr(self, f"do_{what}")(choice)
 
+    def do_narration(self, choice: int) -> None:
+        self.feed(ev.NarrationSet(self.at_s, choice % 4 != 0))
+
+    def do_scene(self, choice: int) -> None:
+        before = (self.state.reply, self.state.last_reply)
+        busy = self.speaking or self.state.asks or self.state.push_to_talk
+        self.feed(ev.SceneChanged(self.at_s, moving=choice % 2 == 0))
+        if busy or not self.state.narrating or not self.state.camera_on:
+            assert (self.state.reply, self.state.last_reply) == before, "only who is not busy narrates"
+
     def do_tick(self, _: int) -> None:
         self.feed(ev.Tick(self.at_s))
 
@@ -306,7 +316,10 @@ class World:
 
 
 KINDS = ["voice"] * 3 + ["turn"] * 4 + ["reply"] * 4 + ["answer"] * 6 + ["play"] * 3 + ["tick"] * 3 + ["text"] * 2
-ACTIONS = st.tuples(st.sampled_from([*KINDS, "engine", "command", "command", "stale"]), st.integers(0, 119))
+ACTIONS = st.tuples(
+    st.sampled_from([*KINDS, "engine", "narration", "scene", "scene", "command", "command", "stale"]),
+    st.integers(0, 119),
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -20,7 +20,14 @@ class Rig:
         self.pictures: queue.Queue[bytes] = queue.Queue()
         self.events: queue.Queue[SourceEvent] = queue.Queue()
         self.advice: queue.Queue[str] = queue.Queue()
-        self.eyes = Eyes(choice, on_picture=self.pictures.put, on_event=self.events.put, on_advice=self.advice.put)
+        self.changes: queue.Queue[bool] = queue.Queue()
+        self.eyes = Eyes(
+            choice,
+            on_picture=self.pictures.put,
+            on_event=self.events.put,
+            on_advice=self.advice.put,
+            on_change=self.changes.put,
+        )
         self.eyes.start()
 
 
@@ -119,3 +126,23 @@ def _next_frame(rig: Rig, after: Frame | None) -> Frame:
         assert time.monotonic() < until_s, "no new picture"
         threading.Event().wait(0.002)
     return newest
+
+
+def test_a_watched_scene_tells_its_changes_and_nothing_while_it_stays(tmp_path: Path) -> None:
+    """Four seconds of one desk and four of another, over and over."""
+    pictures = [desk(1, height=120, width=160)] * 40 + [desk(2, height=120, width=160)] * 40
+    rig = Rig(str(write_video(tmp_path / "clip.avi", pictures, rate_hz=10)))
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    assert rig.changes.empty()
+    rig.eyes.watch(True)
+    assert rig.changes.get(timeout=5) is False  # what is there now
+    times_s = []
+    for _ in range(3):
+        assert rig.changes.get(timeout=15) is False
+        times_s.append(time.monotonic())
+    assert times_s[2] - times_s[1] > 2.4
+    rig.eyes.watch(False)
+    with pytest.raises(queue.Empty):
+        rig.changes.get(timeout=4.5)
+    assert rig.pictures.empty()  # nothing was sent: nobody spoke
+    rig.eyes.stop()

@@ -25,6 +25,7 @@ from app.commands import (
     SendText,
     SetCamera,
     SetMicrophone,
+    SetNarration,
     SetPrivacy,
     Stop,
 )
@@ -127,6 +128,7 @@ def test_every_state_is_a_word_an_icon_and_a_colour_of_its_own(desk: Desk, phase
         (Qt.Key.Key_N, CTRL, NewConversation()),
         (Qt.Key.Key_M, CTRL, SetMicrophone(False)),
         (Qt.Key.Key_K, CTRL, SetCamera(False)),
+        (Qt.Key.Key_J, CTRL, SetNarration(True)),
         (Qt.Key.Key_F12, Qt.KeyboardModifier.NoModifier, SetPrivacy(True)),
     ],
 )
