@@ -103,6 +103,10 @@ def _bench(arguments: list[str]) -> int:
             from model.quant import bench as quantize_bench
 
             return quantize_bench.main(rest)
+        case "card":
+            from model.card import bench as card_bench
+
+            return card_bench.main(rest)
         case "memory":
             from model.quant import memory_bench
 

@@ -75,7 +75,7 @@ def bench_reference(options: argparse.Namespace) -> dict[str, Any]:
             n_frames=options.frames,
             n_threads=options.threads,
         )
-        measured = {side: _run_side(side, case, work) for side in SIDES}
+        measured = {side: run_side(side, case, work) for side in SIDES}
         result = compare(case, measured["ours"], measured["reference"])
     sys.stdout.write(result["table"] + "\n")
     return result
@@ -89,7 +89,7 @@ def _checkpoint(given: Path | None, size: str, work: Path) -> Path:
     return write_sized(work / size, size)
 
 
-def _run_side(side: str, case: Case, work: Path) -> Measured:
+def run_side(side: str, case: Case, work: Path) -> Measured:
     sys.stderr.write(f"running {side} ...\n")
     request = {**asdict(case), "checkpoint": str(case.checkpoint)}
     answer = work / f"{side}.json"

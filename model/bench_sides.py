@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter, process_time
@@ -39,11 +39,13 @@ class Case:
     n_tokens: int
     n_frames: int
     n_threads: int
+    device: str = "cpu"
+    dtype: str = "float32"
 
     @property
     def seconds_per_picture(self) -> float:
         """Pictures are spread evenly over the sound."""
-        return self.sound_s / self.n_pictures
+        return self.sound_s / max(self.n_pictures, 1)
 
     def sound(self) -> npt.NDArray[np.float32]:
         """Something like speech: a gliding tone with overtones, syllables and a little noise. Float32, 16 kHz."""
@@ -122,9 +124,9 @@ def run_ours(case: Case, out: Path) -> Measured:
     torch.set_num_threads(case.n_threads)
     imported = peak_mb()
     clock = perf_counter()
-    flash = load(case.checkpoint, device="cpu", dtype="float32")
+    flash = load(case.checkpoint, device=case.device, dtype=case.dtype)
     load_s = perf_counter() - clock
-    _our_reply(flash, Case(case.checkpoint, 1.0, 1, 3, 3, case.n_threads))
+    _our_reply(flash, replace(case, sound_s=1.0, n_pictures=1, n_tokens=3, n_frames=3))
     codes: list[torch.Tensor] = []
     assert flash.code2wav is not None
     hook = flash.code2wav.register_forward_pre_hook(lambda _module, inputs: codes.append(inputs[0].clone()))
@@ -175,7 +177,7 @@ def _our_reply(flash: Any, case: Case, *, live: bool = False) -> _OurReply:
         max_positions=4096,
     )
     started, started_cpu = perf_counter(), process_time()
-    late_s = _hear(session, case)
+    late_s = hear(session, case)
     # Live, work goes on while the user speaks; only what is late at the end of speech is waited for.
     origin = perf_counter() - late_s if live else started
     first: float | None = None
@@ -195,7 +197,7 @@ def _our_reply(flash: Any, case: Case, *, live: bool = False) -> _OurReply:
     return _OurReply(first, first_cpu, total, tokens, np.concatenate(samples), done.stats)
 
 
-def _hear(session: Any, case: Case) -> float:
+def hear(session: Any, case: Case) -> float:
     """Gives pictures and sound in the order of their time; returns how far behind a live user that would end.
 
     The clock of the live user is simulated: a chunk can be worked on when it has been spoken and the ones before are
@@ -229,11 +231,11 @@ def run_reference(case: Case, out: Path) -> Measured:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clock = perf_counter()
-        model = model_class.from_pretrained(case.checkpoint, dtype=torch.float32).eval()
+        model = model_class.from_pretrained(case.checkpoint, dtype=getattr(torch, case.dtype)).to(case.device).eval()
         load_s = perf_counter() - clock
         # Its Talker computes the positions of sound with the audio encoder's config, which its own config lacks.
         model.talker.config.audio_config = model.config.thinker_config.audio_config
-        _reference_reply(model, Case(case.checkpoint, 1.0, 1, 3, 3, case.n_threads))
+        _reference_reply(model, replace(case, sound_s=1.0, n_pictures=1, n_tokens=3, n_frames=3))
         cpu = process_time()
         result = _reference_reply(model, case)
         cpu = process_time() - cpu
@@ -293,7 +295,7 @@ def _reference_reply(model: Any, case: Case) -> dict[str, Any]:
         lambda *_: setattr(times, "prefill_s", times.prefill_s or perf_counter() - handed_over)
     )
     try:
-        inputs = _reference_inputs(case)
+        inputs = {name: _to(value, case) for name, value in _reference_inputs(case).items()}
         n_prompt = inputs["input_ids"].shape[1]
         handed_over = perf_counter()
         # One token and one frame more than are kept: the last one that it draws is never read.
@@ -315,8 +317,15 @@ def _reference_reply(model: Any, case: Case) -> dict[str, Any]:
         "times": times,
         "tokens": sequences[0, n_prompt:].tolist()[: case.n_tokens],
         "codes": codes[0][0].T.tolist(),
-        "samples": wave.reshape(-1).numpy(),
+        "samples": wave.reshape(-1).float().cpu().numpy(),
     }
+
+
+def _to(value: Any, case: Case) -> Any:
+    """Tensors on the case's device; those with a fraction in its number type."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.to(case.device, getattr(torch, case.dtype) if value.is_floating_point() else None)
 
 
 def _reference_inputs(case: Case) -> dict[str, Any]:

@@ -6,6 +6,7 @@ and give a `Ticket` for what comes of it, so that a device can go on while the h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -69,3 +70,6 @@ class Speaker(Protocol):
 
     def speak(self, count: int) -> Ticket[Spoken]:
         """Makes `count` frames; fewer when the speech ends. Their tokens must have been asked for before."""
+
+    def calls(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        """One frame without its sound, and the sound of one frame, to be timed; the reply is spoilt by them."""

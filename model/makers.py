@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 GRAPH_DEPTH = 2
 VOICE_SEED = 0x5DEECE66D  # the voice has its own source of chance, so that the order of the work does not matter
 
+SEED_MASK = 0x7FFF_FFFF_FFFF_FFFF  # what a generator takes
+
 
 class MakerSource:
     """One session's source of writers and speakers. Owned by the session's thread."""
@@ -30,6 +33,7 @@ class MakerSource:
     @torch.inference_mode()
     def begin(self, options: ReplyOptions, hidden: Tensor, item: int) -> Makers:
         """For one reply; `hidden` [1, H] is the Thinker's state after the assistant's header."""
+        options = replace(options, seed=options.seed & SEED_MASK)
         voice_seed = options.seed ^ VOICE_SEED
         if self._flash.graphs != "off":
             return self._begin_graphs(options, hidden, item, voice_seed)

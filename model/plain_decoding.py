@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,11 @@ class PlainSpeaker:
         samples = self.waves.push(torch.stack(codes)).cpu().numpy()
         self.wave_seconds += perf_counter() - made
         return Done(Spoken(tuple(self._split(samples, len(codes))), has_ended))
+
+    def calls(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        """One frame without its sound, and the sound of one frame, to be timed."""
+        codes = torch.zeros(1, self._predictor.n_groups, dtype=torch.long, device=self._flash.device)
+        return self._frame, lambda: self.waves.push(codes)
 
     def _split(self, samples: np.ndarray, count: int) -> list[np.ndarray]:
         """Frame by frame; only a stream's first frames are shorter."""

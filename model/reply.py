@@ -91,9 +91,10 @@ class Reply:
     ) -> None:
         self.options = options
         self.spoken = spoken
-        self._makers = makers
+        self.makers = makers
         self._detokenizer = flash.tokenizer.detokenizer()
         self._started_s = started_s
+        self._first_token_s: float | None = None
         self._first_text_s: float | None = None
         self._first_speech_s: float | None = None
         self._n_asked_tokens = self._n_asked_frames = 0
@@ -105,7 +106,7 @@ class Reply:
         """Makes the reply, one event at a time."""
         under_way: deque[Asked] = deque()
         while True:
-            while len(under_way) < self._makers.depth and (asked := self._ask()) is not None:
+            while len(under_way) < self.makers.depth and (asked := self._ask()) is not None:
                 under_way.append(asked)
             if not under_way:
                 break
@@ -140,11 +141,11 @@ class Reply:
         if work.task is Task.WRITE:
             count = min(work.count, self.options.max_tokens - self._n_asked_tokens)
             self._n_asked_tokens += count
-            return self._makers.writer.write(count)
-        assert self._makers.speaker is not None
+            return self.makers.writer.write(count)
+        assert self.makers.speaker is not None
         count = min(work.count, self._frame_bound() - self._n_asked_frames)
         self._n_asked_frames += count
-        return self._makers.speaker.speak(count)
+        return self.makers.speaker.speak(count)
 
     def _take(self, asked: Asked) -> Generator[ReplyEvent, None, None]:
         """What came of a piece of work, as events."""
@@ -158,6 +159,8 @@ class Reply:
         spoken = self.spoken
         if self._text_stop is not None:  # asked for before its end was known
             return
+        if written.tokens and self._first_token_s is None:
+            self._first_token_s = perf_counter() - self._started_s
         for number in written.tokens:
             frame = len(spoken.tokens) + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
             text = self._detokenizer.push(number)
@@ -193,7 +196,7 @@ class Reply:
         return min(self.options.max_frames, bound)
 
     def _done(self) -> ReplyDone:
-        spoken, makers = self.spoken, self._makers
+        spoken, makers = self.spoken, self.makers
         stats = ReplyStats(
             n_text_tokens=len(spoken.tokens),
             n_frames=spoken.n_frames,
@@ -206,5 +209,6 @@ class Reply:
             code2wav_s=makers.speaker.wave_seconds if makers.speaker is not None else 0.0,
             stop=self._text_stop or "end",
             speech_stop=self._speech_stop or "end",
+            first_token_s=self._first_token_s,
         )
         return ReplyDone(spoken.item, spoken.text, stats)

@@ -18,7 +18,7 @@ from model.events import ReplyEvent
 from model.listening import Listener, TurnState
 from model.makers import MakerSource
 from model.prompts import TRANSCRIBE_PROMPT
-from model.reply import SPEECH_RATE_HZ, Reply, ReplyOptions, SpokenText
+from model.reply import SPEECH_RATE_HZ, Makers, Reply, ReplyOptions, SpokenText
 from model.sampling import GREEDY, Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -376,6 +376,11 @@ class ReplyStream:
         except BaseException:  # whatever ended it, the conversation must be left in order
             self.close()
             raise
+
+    @property
+    def makers(self) -> Makers:
+        """Who writes and speaks in this reply."""
+        return self._reply.makers
 
     @property
     def lead_s(self) -> float:

@@ -179,6 +179,12 @@ class GraphSpeaker:
         self.seconds += perf_counter() - clock
         return _Speaking(self, read, start, count)
 
+    def calls(self) -> tuple[Call, Call]:
+        """One frame without its sound, and the sound of one frame, to be timed."""
+        cache = self._context.talker_cache
+        n_rows = self._start_row + self._asked + SLACK
+        return self._frame_step(bucket_for(min(n_rows, cache.capacity), cache.capacity), cache), self._wave_step(1)[1]
+
     def _frame_step(self, bucket: int, cache: KVCache) -> Call:
         if bucket not in self._frame_calls:
             self._frame_calls[bucket] = self._runner.record(SpeakingStep(self._flash, self.buffers, cache, bucket))

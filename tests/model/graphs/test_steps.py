@@ -62,6 +62,17 @@ def talk(session: Session) -> list[Said]:
     return [first, say(session, max_tokens=8, max_frames=30)]
 
 
+def test_many_replies_of_a_large_seed(both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner) -> None:
+    said = []
+    for flash in both("plain"):
+        session = flash.session("", seed=2**47, max_positions=600)
+        said.append([])
+        for _ in range(4):
+            session.read("go on")
+            said[-1].append(say(session, max_tokens=2, max_frames=2))
+    assert_equal(*said)
+
+
 def assert_equal(one: list[Said], other: list[Said]) -> None:
     for mine, theirs in zip(one, other, strict=True):
         assert mine.tokens == theirs.tokens
