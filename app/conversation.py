@@ -10,16 +10,13 @@ The rules that people feel:
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from app import replies
-from app.asides import abandon, begin_aside, question_was_asked, watch_aside
+from app import hearing, replies
+from app.asides import abandon, watch_aside
 from app.effects import (
     BeginHistory,
     ClearInput,
     DropSound,
     Effect,
-    ForceVoice,
     NewSession,
     ReplayLast,
     SetCamera,
@@ -63,17 +60,13 @@ from app.events import (
     VoiceStarted,
 )
 from app.narration import narrate, narration_set, scene_changed
-from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step, Utterance
+from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
-    change_ask,
     cut,
-    pause,
     put_turn,
-    put_user_turn,
-    release,
-    remove_ask,
     resume,
+    say_failed,
     serve,
 )
 from app.view import Phase, TranscriptTurn
@@ -83,7 +76,7 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     """One event. Never raises for any event in any state; the effects are to be carried out in order."""
     step = Step(state, event.at_s)
     _dispatch(step, event)
-    _after_overlap(step)
+    hearing.after_overlap(step)
     serve(step)
     narrate(step, state)
     _report(step, state.phase)
@@ -95,15 +88,15 @@ def _dispatch(step: Step, event: Event) -> None:
         case Tick():
             _tick(step)
         case VoiceStarted():
-            _voice_started(step, event)
+            hearing.voice_started(step, event)
         case VoicePaused():
-            _voice_paused(step, event)
+            hearing.voice_paused(step, event)
         case VoiceResumed():
-            _voice_resumed(step, event)
+            hearing.voice_resumed(step, event)
         case VoiceEnded():
-            _voice_ended(step, event)
+            hearing.voice_ended(step, event)
         case VoiceDropped():
-            _voice_dropped(step, event)
+            hearing.voice_dropped(step, event)
         case TextEntered():
             _text_entered(step, event)
         case MicrophoneSet():
@@ -121,7 +114,7 @@ def _dispatch(step: Step, event: Event) -> None:
         case SceneChanged():
             scene_changed(step, event)
         case PushToTalkSet():
-            _push_to_talk(step, event)
+            hearing.push_to_talk(step, event)
         case StopAsked():
             _stop(step, "stopped")
         case RepeatAsked():
@@ -180,147 +173,7 @@ def _report(step: Step, before: Phase) -> None:
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")
 
 
-# --- the user's voice -----------------------------------------------------------------------------------------------
-
-
-def _voice_started(step: Step, event: VoiceStarted) -> None:
-    if step.state.muted and not event.forced:
-        step.do(DropSound(event.utterance))
-        return
-    if step.state.engine is Engine.FAILED:
-        step.do(DropSound(event.utterance))
-        _say_failed(step)
-        return
-    if step.state.utterance is not None:  # its end was lost on the way
-        _voice_ended(step, VoiceEnded(event.at_s, step.state.utterance.number))
-    step.set(utterance=Utterance(event.utterance, event.at_s, event.forced))
-    if step.state.reply is None:
-        abandon(step)
-        _hear(step)
-        return
-    pause(step)
-    step.set(utterance=Utterance(event.utterance, event.at_s, event.forced, overlap=True))
-    if event.forced:
-        _barge_in(step)
-
-
-def _hear(step: Step, turn: int | None = None) -> None:
-    """The present utterance is the user's turn (or goes on with `turn`)."""
-    utterance = step.state.utterance
-    assert utterance is not None
-    ask = Ask(
-        turn=turn if turn is not None else step.next_turn(),
-        at_s=utterance.started_at_s,
-        utterance=utterance.number,
-        limit_s=step.state.config.reply_limit_s,
-        ended=False,
-        guessed=utterance.silent,
-    )
-    if not add_ask(step, ask):
-        step.set(utterance=None)
-
-
-def _barge_in(step: Step) -> None:
-    """The voice during a reply is an interruption: cut the reply where it is, and listen."""
-    utterance = step.state.utterance
-    assert utterance is not None
-    abandon(step)
-    reply = step.state.reply
-    turn: int | None = None
-    if reply is not None:
-        unheard = not reply.played and reply.ask.utterance is not None and not reply.replay
-        # Before anything was heard the user simply goes on with the same turn.
-        turn = reply.ask.turn if unheard else None
-        if not unheard:
-            step.earcon("interrupted")
-        cut(step, "interrupted")
-    step.set(utterance=replace(utterance, overlap=False))
-    _hear(step, turn)
-
-
-def _after_overlap(step: Step) -> None:
-    """The reply ended by itself while the user began to speak: then it is an ordinary turn."""
-    utterance = step.state.utterance
-    if utterance is not None and utterance.overlap and step.state.reply is None:
-        _barge_in(step)
-
-
-def _voice_paused(step: Step, event: VoicePaused) -> None:
-    utterance = step.state.utterance
-    if utterance is None or utterance.number != event.utterance:
-        return
-    step.set(utterance=replace(utterance, silent=True))
-    change_ask(step, event.utterance, guessed=True)
-
-
-def _voice_resumed(step: Step, event: VoiceResumed) -> None:
-    utterance = step.state.utterance
-    if utterance is None or utterance.number != event.utterance:
-        return
-    step.set(utterance=replace(utterance, silent=False))
-    change_ask(step, event.utterance, guessed=False)
-    reply = step.state.reply
-    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
-        cut(step, "", keep_sound=True)
-        step.set(asks=(replace(reply.ask, guessed=False), *step.state.asks))
-
-
-def _voice_ended(step: Step, event: VoiceEnded) -> None:
-    utterance = step.state.utterance
-    if utterance is None or utterance.number != event.utterance:
-        return
-    if utterance.overlap:
-        if utterance.forced or event.voiced_s >= step.state.config.backchannel_s or question_was_asked(step):
-            _barge_in(step)
-            if step.state.utterance is None:  # refused
-                return
-        else:
-            step.set(utterance=None)
-            begin_aside(step, utterance.number, utterance.started_at_s)
-            return
-    step.set(utterance=None)
-    ask = change_ask(step, event.utterance, ended=True)
-    if ask is not None:
-        put_user_turn(step, ask)
-        return
-    reply = step.state.reply
-    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
-        put_user_turn(step, reply.ask)
-        step.reply(speculative=False, ask=replace(reply.ask, ended=True))
-        release(step)
-
-
-def _voice_dropped(step: Step, event: VoiceDropped) -> None:
-    utterance = step.state.utterance
-    if utterance is None or utterance.number != event.utterance:
-        return
-    step.set(utterance=None)
-    reply = step.state.reply
-    if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
-        cut(step, "")
-    remove_ask(step, event.utterance)
-    resume(step)
-
-
-def _push_to_talk(step: Step, event: PushToTalkSet) -> None:
-    if event.down == step.state.push_to_talk:
-        return
-    step.set(push_to_talk=event.down)
-    if event.down:
-        abandon(step)
-        if step.state.reply is not None and not step.state.reply.speculative:
-            if step.state.reply.played:
-                step.earcon("interrupted")
-            cut(step, "interrupted")
-    step.do(ForceVoice(event.down))
-
-
 # --- commands -------------------------------------------------------------------------------------------------------
-
-
-def _say_failed(step: Step) -> None:
-    step.earcon("error")
-    step.say("The engine does not run, so there is no answer. Choose Retry.", urgent=True)
 
 
 def _text_entered(step: Step, event: TextEntered) -> None:
@@ -328,7 +181,7 @@ def _text_entered(step: Step, event: TextEntered) -> None:
     if not text:
         return
     if step.state.engine is Engine.FAILED:
-        _say_failed(step)
+        say_failed(step)
         return
     if len(text) > MAX_TEXT_CHARS:
         step.say(f"The text has {len(text)} characters; at most {MAX_TEXT_CHARS} are taken.", urgent=True)
@@ -338,7 +191,7 @@ def _text_entered(step: Step, event: TextEntered) -> None:
     if step.state.reply is not None and not step.state.reply.speculative:
         cut(step, "interrupted")
     if utterance is not None and utterance.overlap:
-        _after_overlap(step)
+        hearing.after_overlap(step)
     limit_s = event.limit_s if event.limit_s is not None else step.state.config.reply_limit_s
     ask = Ask(turn=step.next_turn(), at_s=event.at_s, text=text, picture=event.picture, limit_s=limit_s)
     if add_ask(step, ask):
@@ -411,7 +264,7 @@ def _tick(step: Step) -> None:
         and not utterance.silent
         and step.at_s - utterance.started_at_s >= config.backchannel_s
     ):
-        _barge_in(step)
+        hearing.barge_in(step)
     watch_aside(step)
     reply = step.state.reply
     thinking = reply is not None and not (reply.speculative or reply.played or reply.done or reply.cued)

@@ -90,6 +90,11 @@ def notice(step: Step, text: str) -> None:
     put_turn(step, TranscriptTurn(step.next_turn(), "notice", step.at_s, text, done=True))
 
 
+def say_failed(step: Step) -> None:
+    step.earcon("error")
+    step.say("The engine does not run, so there is no answer. Choose Retry.", urgent=True)
+
+
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
