@@ -33,8 +33,9 @@ def _tests(result: dict[str, Any]) -> list[str]:
     if "tests" not in result:
         return []
     found = result["tests"]
-    verdict = "no card, no test" if found["none"] else "passed" if found["passed"] else "FAILED"
-    return ["## Tests that need a card", "", f"{verdict}: {found['summary'].strip('= ')}", ""]
+    verdict = "Passed" if found["passed"] else "FAILED"
+    lines = ["## Tests on the card", "", f"{verdict}: {found['summary'].strip('= ')}", ""]
+    return lines + [f"- {line}" for line in found.get("failed", ())]
 
 
 def _fit(result: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.decoding import Samples, Spoken, Ticket, Written
 from model.errors import InputError
-from model.graphs.decoder import bucket_for
+from model.graphs.decoder import window_for
 from model.graphs.runner import Runner, new_runner
 from model.graphs.speaking import SpeakingBuffers, SpeakingStep
 from model.graphs.waves import WaveBuffers, WaveStep
@@ -82,7 +82,7 @@ class GraphWriter:
         count = min(count, self._max_tokens - self._asked)
         n_rows = self._context.thinker_cache.length + self._asked - self._n_seen + count + 1
         if count > 0:
-            step = self._step(bucket_for(n_rows, self._context.thinker_cache.capacity))
+            step = self._step(window_for(n_rows, self._context.thinker_cache))
             for _ in range(count):
                 step()
         start, self._asked = self._asked, self._asked + max(count, 0)
@@ -170,7 +170,7 @@ class GraphSpeaker:
         count = max(0, min(count, self.room - self._asked))
         if count:
             cache = self._context.talker_cache
-            step = self._frame_step(bucket_for(self._start_row + self._asked + count + 1, cache.capacity), cache)
+            step = self._frame_step(window_for(self._start_row + self._asked + count + 1, cache), cache)
             for _ in range(count):
                 step()
         start, self._asked = self._asked, self._asked + count
@@ -183,7 +183,7 @@ class GraphSpeaker:
         """One frame without its sound, and the sound of one frame, to be timed."""
         cache = self._context.talker_cache
         n_rows = self._start_row + self._asked + SLACK
-        return self._frame_step(bucket_for(min(n_rows, cache.capacity), cache.capacity), cache), self._wave_step(1)[1]
+        return self._frame_step(window_for(min(n_rows, cache.capacity), cache), cache), self._wave_step(1)[1]
 
     def _frame_step(self, bucket: int, cache: KVCache) -> Call:
         if bucket not in self._frame_calls:

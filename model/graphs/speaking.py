@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from model.graphs.decoder import StaticCache, StaticDecoder, tables
+from model.graphs.decoder import StaticCache, StaticDecoder, has_kernel, tables
 from model.graphs.writing import Text
 from model.layers import Rope
 from model.sampling import Sampler, Sampling
@@ -31,32 +32,38 @@ class PredictorSteps:
         rope = Rope(config, device)
         self._first_rope = rope.text(0, 2)
         self._ropes = [rope.text(2 + step, 1) for step in range(predictor.n_groups - 2)]
-        self._first_mask = torch.ones(2, 2, dtype=torch.bool, device=device).tril()
+        groups = config.num_attention_heads // config.num_key_value_heads
+        self._first_mask = torch.ones(2, 2, dtype=torch.bool, device=device).tril().repeat(groups, 1)
 
     def __call__(self, hidden: Tensor, code: Tensor, embedding: Tensor, sampler: Sampler) -> tuple[Tensor, Tensor]:
         """As `CodePredictor.forward`: the frame's codes [G] and the sum of their embeddings [1, H]."""
         predictor, n_groups = self._predictor, self._predictor.n_groups
         codes, total = [code], embedding
-        x = self._step(torch.cat((hidden, embedding)), self._first_rope, 0, self._first_mask)
+        x = self._step(torch.cat((hidden, embedding)), self._first_rope, 0)
         for group in range(n_groups - 1):
             code = sampler(predictor.lm_head[group](x[-1:])[0].float())
             embedding = predictor.model.codec_embedding[group](code)
             codes.append(code)
             total = total + embedding
             if group + 1 < n_groups - 1:
-                x = self._step(embedding, self._ropes[group], 2 + group, None)
+                x = self._step(embedding, self._ropes[group], 2 + group)
         return torch.cat(codes), total
 
-    def _step(self, x: Tensor, rope: tuple[Tensor, Tensor], at: int, mask: Tensor | None) -> Tensor:
+    def _step(self, x: Tensor, rope: tuple[Tensor, Tensor], at: int) -> Tensor:
         end = at + x.shape[0]
 
-        def append(layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys, values = self._keys[layer], self._values[layer]
             keys[:, at:end] = k.transpose(0, 1)
             values[:, at:end] = v.transpose(0, 1)
-            return keys[:, :end], values[:, :end]
+            # Few rows: one launch for all heads, the query heads of a key head as more queries of it.
+            n_new, n_heads, dim = q.shape
+            grouped = q.view(n_new, keys.shape[0], -1, dim).permute(1, 2, 0, 3).reshape(1, keys.shape[0], -1, dim)
+            mask = self._first_mask if n_new > 1 else None
+            out = F.scaled_dot_product_attention(grouped, keys[None, :, :end], values[None, :, :end], mask)
+            return out.view(keys.shape[0], -1, n_new, dim).permute(2, 0, 1, 3).reshape(n_new, n_heads, dim)
 
-        return self._decoder(x, rope, append, mask)
+        return self._decoder(x, rope, attend)
 
 
 class SpeakingBuffers:
@@ -92,7 +99,9 @@ class SpeakingStep:
 
     def __init__(self, flash: Flash, buffers: SpeakingBuffers, cache: KVCache, bucket: int) -> None:
         self._flash, self._buffers = flash, buffers
-        self._cache = StaticCache(cache, bucket, buffers.length)
+        assert flash.config.talker is not None
+        n_heads = flash.config.talker.text.num_attention_heads
+        self._cache = StaticCache(cache, bucket, buffers.length, n_heads, kernel=has_kernel(flash.device))
         self.generators: tuple[torch.Generator, ...] = (buffers.generator,)
 
     def state(self) -> list[Tensor]:
@@ -105,7 +114,7 @@ class SpeakingStep:
         work, talker = self._buffers, self._flash.talker
         assert talker is not None
         rope = tables(self._flash.talker_rope, work.position)
-        hidden = work.decoder(work.sum + self._text(), rope, self._cache.append, self._cache.mask())
+        hidden = work.decoder(work.sum + self._text(), rope, self._cache.attend)
         code = work.code_sampler(talker.logits(hidden)[0])  # [1]
         work.has_ended.logical_or_(code == work.eos)
         codes, total = work.predictor(hidden, code, talker.embed_code(code), work.predictor_sampler)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from model.graphs.decoder import StaticCache, StaticDecoder, tables
+from model.graphs.decoder import StaticCache, StaticDecoder, has_kernel, tables
 from model.sampling import Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class WritingStep:
 
     def __init__(self, flash: Flash, buffers: WritingBuffers, cache: KVCache, bucket: int) -> None:
         self._flash, self._buffers = flash, buffers
-        self._cache = StaticCache(cache, bucket, buffers.length)
+        n_heads = flash.config.thinker.text.num_attention_heads
+        self._cache = StaticCache(cache, bucket, buffers.length, n_heads, kernel=has_kernel(flash.device))
         self.generators: tuple[torch.Generator, ...] = (buffers.generator,)
 
     def state(self) -> list[Tensor]:
@@ -68,7 +69,7 @@ class WritingStep:
         goes_on = ~text.has_ended
         text.count.add_(goes_on)
         rope = tables(flash.thinker_rope, work.position)
-        hidden = work.decoder(flash.thinker.embed(token), rope, self._cache.append, self._cache.mask())
+        hidden = work.decoder(flash.thinker.embed(token), rope, self._cache.attend)
         work.hidden.copy_(hidden)
         work.position.add_(goes_on)
         work.length.add_(goes_on)
