@@ -18,7 +18,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from app import commands as cmd
 from app import events as ev
@@ -28,6 +27,7 @@ from app.effects import Effect
 from app.engine_client import is_on_this_machine
 from app.history import History
 from app.inbox import Inbox, Overflow
+from app.interface import AnnouncementCallback, ViewCallback
 from app.latency import LatencyMeter
 from app.performer import Performer
 from app.ports import (
@@ -46,6 +46,8 @@ from app.ports import (
     SceneMessage,
     VoiceMessage,
 )
+from app.prompts import describe, read_aloud
+from app.publisher import Publisher
 from app.safety import SafetyList
 from app.settings import Settings, SettingsError, SettingsStore
 from app.state import Config, State
@@ -54,51 +56,7 @@ from app.wire import session_update
 
 log = logging.getLogger(__name__)
 
-ViewCallback = Callable[[View], None]
-AnnouncementCallback = Callable[[Announcement], None]
-
 TICK_S = 0.05
-PUBLISH_S = 1 / 30
-READ_ALOUD_LIMIT_S = 300.0
-
-DESCRIBE_PROMPTS = {
-    "brief": "Describe what you see in one short sentence. Say where things are: left, right, ahead, near, far.",
-    "normal": "Describe what you see in a few sentences, the most important first. Say where things are.",
-    "full": "Describe everything you see in detail, from left to right. Say where things are.",
-}
-READ_PROMPT = (
-    "Read all the text in the picture aloud, in order and completely. Do not summarise and add nothing. "
-    "Say when a part cannot be read, and say so when there is no text."
-)
-
-
-class AssistantInterface(Protocol):
-    """What a front may use. Callbacks run in the Assistant's thread: hand the value on and return at once."""
-
-    @property
-    def view(self) -> View:
-        """The newest snapshot."""
-        ...
-
-    def start(self) -> None:
-        """Starts the owner thread, the devices and the engine; returns at once.
-
-        Raises RuntimeError when started twice."""
-        ...
-
-    def stop(self, timeout_s: float = 3.0) -> None:
-        """Ends devices, engine process and thread within `timeout_s`. May be called twice."""
-        ...
-
-    def send(self, command: Command) -> None:
-        """Queues a command. Never blocks; after `stop` it does nothing."""
-        ...
-
-    def subscribe(
-        self, on_view: ViewCallback, on_announcement: AnnouncementCallback | None = None
-    ) -> Callable[[], None]:
-        """Calls `on_view` with the present view and with every later one. Returns what ends the subscription."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +74,7 @@ _OVERFLOW: dict[type, Overflow] = {
 
 
 class Assistant:
-    """See `AssistantInterface`.
+    """See `app.interface.AssistantInterface`.
 
     `lossless` is for sound files: a full queue slows the file down instead of losing sound. `observe` gets every event
     and the effects that followed, in the owner thread (logs, tests, benchmarks).
@@ -153,6 +111,9 @@ class Assistant:
         self._state = State(
             config=self._config(settings), muted=not settings.microphone_on, camera_on=settings.camera_on
         )
+        self._front = Publisher(
+            View(started_at_unix_s=wall_clock(), instructions=settings.instructions or default_instructions)
+        )
         self._performer = Performer(
             parts,
             self.post,
@@ -160,18 +121,13 @@ class Assistant:
             history,
             self._latency,
             self._pending.append,
-            self._announce,
+            self._front.announce,
             self._now,
             wall_clock,
         )
-        self._view = View(started_at_unix_s=wall_clock(), instructions=settings.instructions or default_instructions)
-        self._shown = self._view
-        self._published_s = float("-inf")
         self._lost_refused_ms = 0.0
         self._utterance = 0
         self._voice_end_s: float | None = None
-        self._subscribers: list[tuple[ViewCallback, AnnouncementCallback | None]] = []
-        self._subscribers_lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -179,7 +135,7 @@ class Assistant:
 
     @property
     def view(self) -> View:
-        return self._shown
+        return self._front.shown
 
     def start(self) -> None:
         if self._thread is not None:
@@ -200,17 +156,7 @@ class Assistant:
     def subscribe(
         self, on_view: ViewCallback, on_announcement: AnnouncementCallback | None = None
     ) -> Callable[[], None]:
-        entry = (on_view, on_announcement)
-        with self._subscribers_lock:
-            self._subscribers.append(entry)
-        on_view(self._shown)
-
-        def unsubscribe() -> None:
-            with self._subscribers_lock:
-                if entry in self._subscribers:
-                    self._subscribers.remove(entry)
-
-        return unsubscribe
+        return self._front.subscribe(on_view, on_announcement)
 
     # --- for the parts, from any thread ---
 
@@ -240,7 +186,7 @@ class Assistant:
                 if now_s - ticked_s >= TICK_S:
                     ticked_s = now_s
                     self._tick(now_s)
-                self._publish(float("inf") if self._reached else now_s)
+                self._front.publish(now_s, at_once=bool(self._reached))
                 for reached in self._reached:
                     reached.set()
                 self._reached.clear()
@@ -249,9 +195,9 @@ class Assistant:
             log.exception("the Assistant has stopped")
             problem = Problem("assistant", f"Sightline has stopped working: {error!r}.", "Start the app again.")
             self._state = replace(self._state, problems=(*self._state.problems, problem))
-            self._announce(Announcement(f"{problem.message} {problem.remedy}", urgent=True))
+            self._front.announce(Announcement(f"{problem.message} {problem.remedy}", urgent=True))
             self._refresh()
-            self._publish(float("inf"))
+            self._front.publish(self._now(), at_once=True)
         finally:
             self._end()
 
@@ -313,7 +259,7 @@ class Assistant:
             case VoiceMessage():
                 self._voice(message, now_s)
             case LevelMessage(rms_dbfs):
-                self._show(level_dbfs=round(rms_dbfs, 1))
+                self._front.change(level_dbfs=round(rms_dbfs, 1))
             case PlayerMessage():
                 self._player(message, now_s)
             case GapMessage():
@@ -326,7 +272,7 @@ class Assistant:
                 self._feed(ev.SceneChanged(now_s, moving))
             case AdviceMessage(text):
                 if self._state.utterance is None and self._state.reply is None:
-                    self._announce(Announcement(text))
+                    self._front.announce(Announcement(text))
             case EngineUp() | EngineBusy() | EngineDown() | EngineSaid():
                 self._engine(message, now_s)
             case _:
@@ -365,19 +311,19 @@ class Assistant:
         if message.kind == "started":
             latency = self._latency.playback_started(message.reply, now_s)
             if latency is not None:
-                self._show(latency=latency)
+                self._front.change(latency=latency)
             self._feed(ev.PlaybackStarted(now_s, message.reply))
         else:
             self._feed(ev.PlaybackFinished(now_s, message.reply, message.heard_ms))
 
     def _gap(self, message: GapMessage) -> None:
         if message.kind == "speaker":
-            self._show(drop_outs=message.total)
+            self._front.change(drop_outs=message.total)
         else:
-            self._show(lost_input_ms=self._view.lost_input_ms + round(message.lost_ms))
+            self._front.change(lost_input_ms=self._front.view.lost_input_ms + round(message.lost_ms))
 
     def _device(self, message: DeviceMessage, now_s: float) -> None:
-        devices = self._view.devices
+        devices = self._front.view.devices
         name = message.name if message.problem is None else ""
         match message.kind:
             case "microphone":
@@ -386,18 +332,18 @@ class Assistant:
                 devices = replace(devices, speaker=name)
             case "pictures":
                 devices = replace(devices, picture_source=name)
-        self._show(devices=devices)
+        self._front.change(devices=devices)
         if message.problem is None:
             self._feed(ev.ProblemOver(now_s, message.kind, f"Using {message.name}."))
         else:
             self._feed(ev.ProblemRaised(now_s, message.problem))
 
     def _engine(self, message: EngineUp | EngineBusy | EngineDown | EngineSaid, now_s: float) -> None:
-        info = self._view.engine
+        info = self._front.view.engine
         match message:
             case EngineUp(model, url, remote, voices):
                 self._performer.model_name = model
-                self._show(engine=EngineInfo(remote, url, model, voices, ready=True))
+                self._front.change(engine=EngineInfo(remote, url, model, voices, ready=True))
                 self._knows_engine = bool(voices)  # only ours says which voices it has
                 self._state = replace(self._state, config=self._config(self._store.settings))
                 self._update_session()
@@ -405,9 +351,9 @@ class Assistant:
             case EngineBusy(detail):
                 url = self._store.settings.engine_url
                 remote = bool(url) and not is_on_this_machine(url)
-                self._show(engine=replace(info, remote=remote, url=url, ready=False, detail=detail))
+                self._front.change(engine=replace(info, remote=remote, url=url, ready=False, detail=detail))
             case EngineDown(reason, remedy, final):
-                self._show(engine=replace(info, ready=False, detail=reason))
+                self._front.change(engine=replace(info, ready=False, detail=reason))
                 self._feed(ev.EngineLost(now_s, reason, remedy, final))
             case EngineSaid(server_event):
                 event = self._performer.translator.translate(server_event, now_s)
@@ -434,11 +380,9 @@ class Assistant:
                 # A window can hand over half a character (a lone surrogate), which neither wire nor history can hold.
                 self._feed(ev.TextEntered(now_s, text.encode("utf-8", "replace").decode("utf-8")))
             case cmd.Describe():
-                prompt = DESCRIBE_PROMPTS[self._store.settings.detail]
-                self._look(ev.TextEntered(now_s, prompt, shown="Describe what you see."))
+                self._look(describe(now_s, self._store.settings.detail))
             case cmd.ReadAloud():
-                shown = "Read the text aloud."
-                self._look(ev.TextEntered(now_s, READ_PROMPT, shown=shown, limit_s=READ_ALOUD_LIMIT_S))
+                self._look(read_aloud(now_s))
             case cmd.SetMicrophone(on):
                 self._feed(ev.MicrophoneSet(now_s, on))
                 self._keep({"microphone_on": on})
@@ -476,7 +420,7 @@ class Assistant:
         if self._state.camera_on and self._parts.eyes.look() is not None:
             return True
         why = "The camera is off." if not self._state.camera_on else "There is no picture."
-        self._announce(Announcement(f"{why} Turn the camera on or choose another picture source.", urgent=True))
+        self._front.announce(Announcement(f"{why} Turn the camera on or choose another picture source.", urgent=True))
         return False
 
     def _choose(self, kind: str, name: str | None) -> None:
@@ -514,7 +458,7 @@ class Assistant:
         self._state = replace(self._state, config=self._config(after))
         self._parts.mouth.set_volume(after.volume)
         self._parts.mouth.set_speech_rate(after.speech_rate)
-        self._show(instructions=after.instructions or self._default_instructions)
+        self._front.change(instructions=after.instructions or self._default_instructions)
         if _engine_settings(before) != _engine_settings(after):
             self._feed(ev.RetryAsked(self._now()))
         elif (before.voice, before.instructions, before.speech) != (after.voice, after.instructions, after.speech):
@@ -529,11 +473,11 @@ class Assistant:
 
     def _update_session(self) -> None:
         settings = self._store.settings
-        voices = self._view.engine.voices
+        voices = self._front.view.engine.voices
         voice = settings.voice
         if voices and voice not in voices:
             voice = voices[0]  # another checkpoint has other voices
-        self._show(voice=voice)
+        self._front.change(voice=voice)
         instructions = settings.instructions or self._default_instructions
         self._parts.engine.send(session_update(instructions, voice, settings.speech, transcribe=True))
 
@@ -547,16 +491,11 @@ class Assistant:
 
     # --- what is shown ---
 
-    def _show(self, **changes: object) -> None:
-        self._view = replace(self._view, **changes)  # type: ignore[arg-type]
-
     def _refresh(self) -> None:
         state = self._state
-        view = self._view
         lost_ms = round(self._lost_refused_ms + self._performer.sounds.take_lost_ms())
         self._lost_refused_ms = 0.0
-        self._view = replace(
-            view,
+        self._front.change(
             phase=state.phase,
             transcript=state.transcript,
             problems=state.problems,
@@ -564,29 +503,9 @@ class Assistant:
             camera_on=state.camera_on,
             narrating=state.narrating,
             push_to_talk=state.push_to_talk,
-            lost_input_ms=view.lost_input_ms + lost_ms,
+            lost_input_ms=self._front.view.lost_input_ms + lost_ms,
             conversation_id=self._performer.conversation_id,
         )
-
-    def _publish(self, now_s: float) -> None:
-        if self._view == self._shown:
-            return
-        # A new phase or problem is shown at once, everything else at a rate that a window can follow.
-        urgent = self._view.phase is not self._shown.phase or self._view.problems is not self._shown.problems
-        if not urgent and now_s - self._published_s < PUBLISH_S:
-            return
-        self._shown, self._published_s = self._view, min(now_s, self._now())
-        with self._subscribers_lock:
-            subscribers = tuple(self._subscribers)
-        for on_view, _ in subscribers:
-            on_view(self._shown)
-
-    def _announce(self, announcement: Announcement) -> None:
-        with self._subscribers_lock:
-            subscribers = tuple(self._subscribers)
-        for _, on_announcement in subscribers:
-            if on_announcement is not None:
-                on_announcement(announcement)
 
 
 def _engine_settings(settings: Settings) -> tuple[str, str, str, str]:

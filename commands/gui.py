@@ -13,7 +13,7 @@ from app.settings import SettingsStore
 from commands.errors import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
-    from app.assistant import AssistantInterface
+    from app.interface import AssistantInterface
     from app.ui.ports import DeviceChoice, DeviceKind, Picture
     from commands.compose import Desktop
 

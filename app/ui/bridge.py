@@ -13,7 +13,7 @@ from app.commands import Command
 from app.view import Announcement, Phase, Problem, View
 
 if TYPE_CHECKING:
-    from app.assistant import AssistantInterface
+    from app.interface import AssistantInterface
 
 
 class AssistantBridge(QObject):

@@ -10,7 +10,7 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     # For the type only: importing it takes half a second, which the window must not wait for.
-    from app.assistant import AssistantInterface
+    from app.interface import AssistantInterface
 
 DeviceKind = Literal["microphone", "speaker", "pictures"]
 

@@ -21,6 +21,7 @@ from model.realtime.events import (
 )
 from tests.app.engine_server import TOKEN, Inbox, engine_server
 from tests.model.realtime.harness import pcm16
+from tests.sound_server import wait_until
 
 ENGINE = str(Path(__file__).parent / "scripted_engine.py")
 
@@ -123,10 +124,7 @@ def test_stopping_while_the_model_loads_or_hangs() -> None:
     inbox = Inbox()
     link = EngineLink(local("--hang"), inbox)
     link.start()
-    deadline_s = time.monotonic() + 20
-    while link.pid is None:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_until(lambda: link.pid is not None, "the engine has been started", 20)
     began_s = time.monotonic()
     assert link.stop(3.0)
     assert time.monotonic() - began_s < 3.0

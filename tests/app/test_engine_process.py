@@ -12,6 +12,7 @@ import pytest
 
 from app.engine_process import EngineProcess, ProcessEnded, ProcessReady, describe_end, engine_command
 from tests.app.engine_server import Inbox
+from tests.sound_server import wait_until
 
 READY = """import json, sys, time, os, signal
 print("a line that is no address", flush=True)
@@ -136,10 +137,7 @@ def test_it_does_not_outlive_an_app_that_is_killed() -> None:
         engine_pid = int(app.stdout.readline())
         assert is_running(engine_pid)
         app.kill()
-    deadline_s = time.monotonic() + 3.0
-    while is_running(engine_pid):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_until(lambda: not is_running(engine_pid), "the engine has ended", 3.0)
 
 
 def test_the_command_line() -> None:

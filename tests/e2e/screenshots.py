@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
-from tests.e2e.desktop import ENGINE_LIMIT_S, ROOT, session
+from tests.e2e.desktop import ENGINE_LIMIT_S, ROOT, Desktop, session
 
 SAMPLES = ROOT / "assets" / "samples"
 
@@ -29,9 +28,15 @@ def take(folder: Path) -> None:
         app.sound.unload("microphone")
         app.sound.unload("micpipe")
         app.wait_until(lambda: "microphone" in app.problems.lower(), "the problem is shown")
-        time.sleep(0.5)  # the level meter falls
-        app.screenshot(folder / "window-problem.png")
+        app.wait_until(lambda: _stands_still(app, folder / "window-problem.png"), "the level meter has fallen")
         app.quit()
+
+
+def _stands_still(app: Desktop, path: Path) -> bool:
+    """Takes the picture again; True when it is the same as before."""
+    before = path.read_bytes() if path.exists() else b""
+    app.screenshot(path)
+    return path.read_bytes() == before
 
 
 if __name__ == "__main__":

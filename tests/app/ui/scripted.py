@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.assistant import AnnouncementCallback, ViewCallback
 from app.commands import Command
+from app.interface import AnnouncementCallback, ViewCallback
 from app.settings import Settings
 from app.ui.ports import DeviceChoice, DeviceKind, WindowParts
 from app.view import Announcement, View

@@ -12,7 +12,6 @@ from PySide6.QtGui import QAccessible, QGuiApplication, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QTextEdit, QWidget
 
-from app.assistant import AssistantInterface
 from app.commands import (
     ChangeSettings,
     ChooseDevice,
@@ -29,6 +28,7 @@ from app.commands import (
     SetPrivacy,
     Stop,
 )
+from app.interface import AssistantInterface
 from app.ui.bridge import AssistantBridge
 from app.ui.ports import DeviceChoice, WindowParts
 from app.ui.settings_dialog import SettingsDialog
