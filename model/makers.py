@@ -11,6 +11,7 @@ from torch import Tensor
 from model.context import Context
 from model.plain_decoding import PlainSpeaker, PlainWriter
 from model.reply import Makers, ReplyOptions
+from model.sampling import Sampling
 
 if TYPE_CHECKING:
     from model.flash import Flash
@@ -30,13 +31,21 @@ class MakerSource:
         self._flash, self._context = flash, context
         self._graphs: GraphSession | None = None
 
+    def prepare(self, thinker: Sampling, talker: Sampling, predictor: Sampling) -> None:
+        """Makes the recorded steps, if the model decodes in them. Before anything is in the caches."""
+        if self._flash.graphs != "off":
+            from model.graphs.reply import GraphSession
+
+            self._graphs = GraphSession(self._flash, self._context, self._flash.graphs, thinker, talker, predictor)
+            self._graphs.prepare()
+
     @torch.inference_mode()
     def begin(self, options: ReplyOptions, hidden: Tensor, item: int) -> Makers:
         """For one reply; `hidden` [1, H] is the Thinker's state after the assistant's header."""
         options = replace(options, seed=options.seed & SEED_MASK)
         voice_seed = options.seed ^ VOICE_SEED
-        if self._flash.graphs != "off":
-            return self._begin_graphs(options, hidden, item, voice_seed)
+        if self._graphs is not None:
+            return self._begin_graphs(self._graphs, options, hidden, item, voice_seed)
         flash, context = self._flash, self._context
         writer = PlainWriter(flash, context, options.thinker, hidden, options.seed, options.max_tokens, item)
         speaker = None
@@ -44,13 +53,10 @@ class MakerSource:
             speaker = PlainSpeaker(flash, context, writer, options.voice, options.talker, options.predictor, voice_seed)
         return Makers(writer, speaker, depth=1)
 
-    def _begin_graphs(self, options: ReplyOptions, hidden: Tensor, item: int, voice_seed: int) -> Makers:
-        from model.graphs.reply import GraphSession
-
-        if self._graphs is None:
-            chances = (options.thinker, options.talker, options.predictor)
-            self._graphs = GraphSession(self._flash, self._context, self._flash.graphs, *chances)
-        graphs = self._graphs
+    @staticmethod
+    def _begin_graphs(
+        graphs: GraphSession, options: ReplyOptions, hidden: Tensor, item: int, voice_seed: int
+    ) -> Makers:
         graphs.writer.begin(hidden, options.seed, options.max_tokens, item)
         speaker = graphs.speaker if options.speech else None
         if speaker is not None:

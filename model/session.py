@@ -62,6 +62,7 @@ class Session:
         self.options = options
         self.context = Context(flash, options.max_positions)
         self._makers = MakerSource(flash, self.context)
+        self._makers.prepare(options.thinker, options.talker, options.predictor)
         self._listener = Listener(flash, self.context, options.audio_window_s, options.max_picture_pixels)
         self._next_item = 1
         self._n_replies = 0

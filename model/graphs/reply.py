@@ -75,6 +75,12 @@ class GraphWriter:
         self._max_tokens, self._item = max_tokens, item
         self.seconds = 0.0
 
+    def prepare(self) -> None:
+        """Records the first step, so that the first reply need not wait for it."""
+        cache = self._context.thinker_cache
+        self.buffers.length.fill_(cache.length)  # recording writes a row there
+        self._step(window_for(cache.length + 1, cache))
+
     def write(self, count: int) -> Ticket[Written]:
         """Asks for `count` tokens."""
         clock = perf_counter()
@@ -137,6 +143,7 @@ class GraphSpeaker:
         self.waves = WaveBuffers(flash.code2wav, self.buffers.codes)
         self._frame_calls: dict[int, Call] = {}
         self._wave_calls: dict[int, tuple[WaveStep, Call]] = {}
+        self._wave_sizes = [size for size in WAVE_BATCHES if size <= flash.code2wav.config.sliding_window]
         self._asked = self._start_row = 0
         self.seconds = 0.0
         self.wave_seconds = 0.0  # in `seconds`: the host does not know where the device's time went
@@ -163,6 +170,14 @@ class GraphSpeaker:
         self.waves.reset()
         self._asked = 0
         self.seconds = 0.0
+
+    def prepare(self) -> None:
+        """Records the first steps, so that the first reply need not wait for them."""
+        cache = self._context.talker_cache
+        self.buffers.length.fill_(cache.length)
+        self._frame_step(window_for(cache.length + 1, cache), cache)
+        for size in self._wave_sizes:
+            self._wave_step(size)
 
     def speak(self, count: int) -> Ticket[Spoken]:
         """Asks for `count` frames and their sound."""
@@ -200,9 +215,8 @@ class GraphSpeaker:
             yield code2wav(waves.codes[start : start + 1], waves.state).float()
             waves.count.add_(1)
             start += 1
-        largest = code2wav.config.sliding_window
         while start < end:
-            size = next(size for size in WAVE_BATCHES if size <= min(end - start, largest))
+            size = next(size for size in self._wave_sizes if size <= end - start)
             step, call = self._wave_step(size)
             call()
             # Read before the next call overwrites them: copies wait in the same queue.
@@ -242,3 +256,10 @@ class GraphSession:
         self.speaker: GraphSpeaker | None = None
         if flash.talker is not None:
             self.speaker = GraphSpeaker(flash, context, self.writer, (talker, predictor), runner)
+
+    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Records what every reply needs: kernels are compiled and tuned now, and not while a user waits."""
+        self.writer.prepare()
+        if self.speaker is not None:
+            self.speaker.prepare()

@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache-bits", type=int, choices=(8, 16), default=16, help="8: keys and values in int8 (default: 16)")
     add("--embedding-on-host", action="store_true", help="keep the token table in host memory")
     add("--host-expert-layers", type=int, default=0, help="keep the experts of that many layers in host memory")
+    add("--graphs", default="auto", help="decode in graphs: cuda, static (not captured), off (default: cuda on a GPU)")
     add("--exit-with-stdin", action="store_true", help="end when stdin is closed, so that no engine outlives its app")
     return parser
 
@@ -132,6 +133,7 @@ def _load(options: argparse.Namespace) -> Flash:
         device=options.device,
         dtype=options.dtype,
         quantize=options.quantize,
+        graphs=options.graphs,
         memory=model.Memory(
             positions=options.positions,
             cache_bits=options.cache_bits,
