@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 from app import doctor
 from app.engine_part import LinkedEngine
+from app.history import History, HistoryError, history_path
 from app.ports import EngineChoice, EngineDown, EngineUp, Message
 from app.settings import Settings, SettingsStore
 from commands.checkpoints import ensure_random_checkpoint, model_label, shipped_checkpoint
@@ -32,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     probes = [
         *doctor.common_probes(),
         doctor.Probe("settings", lambda: _settings(store)),
+        doctor.Probe("history", lambda: _history(settings)),
         doctor.devices_probe(
             "microphones", _sound_devices("microphone"), "Plug a microphone in; typing works without one."
         ),
@@ -54,6 +58,24 @@ def _settings(store: SettingsStore) -> doctor.Finding:
         return doctor.Finding("settings", "warning", " ".join(store.messages), "Set them again in the app.")
     there = "" if store.path.exists() else " (not there yet: defaults)"
     return doctor.Finding("settings", "ok", f"{store.path}{there}")
+
+
+def _history(settings: Settings) -> doctor.Finding:
+    """Whether conversations can be kept; without making the file."""
+    path = history_path()
+    if not settings.keep_history:
+        return doctor.Finding("history", "ok", "conversations are not kept (settings)")
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    if not os.access(folder, os.W_OK):
+        return doctor.Finding("history", "warning", f"{folder} may not be written to", "Conversations are not kept.")
+    if not path.exists():
+        return doctor.Finding("history", "ok", f"{path} (not there yet)")
+    try:
+        with closing(History()) as history:
+            kept = len(history.conversations(limit=-1))
+    except HistoryError as error:
+        return doctor.Finding("history", "warning", str(error), "Until then conversations are not kept.")
+    return doctor.Finding("history", "ok", f"{path} ({kept} conversation{'' if kept == 1 else 's'})")
 
 
 def _sound_devices(kind: Literal["microphone", "speaker"]) -> Callable[[], Sequence[str]]:

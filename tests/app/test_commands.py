@@ -56,6 +56,33 @@ def test_what_does_not_exist_is_a_message(arguments: list[str], capsys: pytest.C
     assert capsys.readouterr().err.startswith("sightline: ")
 
 
+def test_the_doctor_says_whether_conversations_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "sightline" / "history.sqlite3"
+
+    def finding() -> tuple[str, str]:
+        main.main(["doctor", "--no-engine", "--json"])
+        found = json.loads(capsys.readouterr().out)
+        one = next(one for one in found["findings"] if one["name"] == "history")
+        return one["status"], one["detail"]
+
+    assert finding() == ("ok", f"{path} (not there yet)")
+    assert not path.exists()
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1000)
+    status, detail = finding()
+    assert status == "warning"
+    assert "not a database" in detail
+    path.unlink()
+    history = History(path)
+    history.save(history.begin("m"), TranscriptTurn(1, "user", 0.0, "Hello", done=True))
+    history.close()
+    assert finding() == ("ok", f"{path} (1 conversation)")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["bench"], ["bench", "--help"]])
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(arguments) == 0
