@@ -135,6 +135,13 @@ class Maker:
         tilt = hearing_audio.random_tilt(len(builder.sounds), config.audio_config()["num_mel_bins"], rng)
         return Batch(system, rows, builder.sounds, builder.pictures, tilt if len(tilt) else None)
 
+    def _said(self, part: hearing_data.Part, item: hearing_data.Utterance) -> npt.NDArray[np.float32]:
+        """An utterance, half of the time with the noise and the rooms of the encoder's pretraining."""
+        pcm = part.samples(item)
+        if self.rng.random() < 0.5:
+            return hearing_audio.augment(pcm, self.noise).pcm
+        return hearing_audio.plain(hearing_audio.stretch(pcm, self.rng.uniform(0.88, 1.2))).pcm
+
     def _typed(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
         """Typed questions without a picture, a third of them with a second turn."""
         rng, branches = self.rng, []
@@ -210,7 +217,7 @@ class Maker:
         if intent in pictures.FOLLOW_UPS:
             return self._spoken_follow_up(builder, part, item)
         shown, answer = answers.show_for(intent, slots, rng)
-        pcm = hearing_audio.augment(part.samples(item), self.noise).pcm
+        pcm = self._said(part, item)
         prefix = self._show(builder, shown, pcm)
         branches = [[say(TURN_END), *reply(answer)], _transcription(item.question.text)]
         scene = shown.scenes[-1] if isinstance(shown, Clip) else shown
@@ -246,7 +253,7 @@ class Maker:
             thing = answers.spoken_of(intent, slots, shown)
             if thing is not None:
                 break
-        sound = builder.sound(hearing_audio.augment(part.samples(item), self.noise).pcm)
+        sound = builder.sound(self._said(part, item))
         prefix = [builder.picture(shown), say(typed(words, rng)), *_history(answer), say(NEXT_USER), sound]
         second = answers.follow_up_answer(item.question.intent, thing)
         return prefix, [[say(TURN_END), *reply(second)], _transcription(item.question.text)]
@@ -263,7 +270,7 @@ class Maker:
         part, item = rng.choice(self.by_kind[kind])
         question = item.question
         answer = answer_without_picture(question)
-        sound = builder.sound(hearing_audio.augment(part.samples(item), self.noise).pcm)
+        sound = builder.sound(self._said(part, item))
         wrote = NO_WORDS if kind == draw.FOREIGN else question.text
         if question.intent in ("repeat", "sure") and rng.random() < 0.8:
             first = draw.question(rng, draw.TALK)
