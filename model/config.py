@@ -1,6 +1,6 @@
 """Dimensions and token ids of a `qwen3_omni_moe` checkpoint, read from its config.json and from nowhere else.
 
-Field names are those of the published config.json. A field that the file leaves out has the default that the
+The values are in `config_types.py`. A field that the file leaves out has the default that the
 reference's config classes give it (they do not save fields that equal their default).
 """
 
@@ -8,227 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model.config_section import Section
+from model.config_types import (
+    AudioConfig,
+    Code2WavConfig,
+    DecoderConfig,
+    ModelConfig,
+    TalkerConfig,
+    ThinkerConfig,
+    VisionConfig,
+)
 from model.errors import ConfigError
 
+__all__ = [
+    "AudioConfig",
+    "Code2WavConfig",
+    "DecoderConfig",
+    "ModelConfig",
+    "Section",
+    "TalkerConfig",
+    "ThinkerConfig",
+    "VisionConfig",
+    "load_config",
+    "parse_config",
+]
+
 SUPPORTED_MODEL_TYPE = "qwen3_omni_moe"
-
-
-class Section:
-    """One JSON object of the config with typed access and error messages that name the field."""
-
-    def __init__(self, data: Any, where: str) -> None:
-        if not isinstance(data, Mapping):
-            raise ConfigError(f"{where}: expected a JSON object, found {type(data).__name__}")
-        self.data = data
-        self.where = where
-
-    def section(self, key: str) -> Section:
-        if key not in self.data:
-            raise ConfigError(f"{self.where}: {key!r} is missing; use the config.json published with the checkpoint")
-        return Section(self.data[key], f"{self.where}.{key}")
-
-    def optional(self, key: str) -> Section:
-        """The section, or an empty one where the key is absent or null."""
-        return Section({} if self.data.get(key) is None else self.data[key], f"{self.where}.{key}")
-
-    def _value(self, key: str, default: Any, kinds: tuple[type, ...]) -> Any:
-        value = self.data.get(key, default)
-        if value is None:
-            raise ConfigError(f"{self.where}: {key!r} is missing; use the config.json published with the checkpoint")
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            names = " or ".join(kind.__name__ for kind in kinds)
-            raise ConfigError(f"{self.where}: {key!r} is {value!r}, expected {names}")
-        return value
-
-    def integer(self, key: str, default: int | None = None, *, least: int = 0) -> int:
-        value = int(self._value(key, default, (int,)))
-        if value < least:
-            raise ConfigError(f"{self.where}: {key!r} is {value}, expected at least {least}")
-        return value
-
-    def number(self, key: str, default: float | None = None) -> float:
-        return float(self._value(key, default, (int, float)))
-
-    def flag(self, key: str, default: bool) -> bool:
-        return bool(self._value(key, default, (bool,)))
-
-    def text(self, key: str, default: str) -> str:
-        return str(self._value(key, default, (str,)))
-
-    def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        value = self._value(key, default, (list, tuple))
-        if not all(isinstance(item, int) and not isinstance(item, bool) for item in value):
-            raise ConfigError(f"{self.where}: {key!r} is {value!r}, expected a list of integers")
-        return tuple(value)
-
-    def expect(self, key: str, default: Any, allowed: tuple[Any, ...]) -> None:
-        value = self.data.get(key, default)
-        if value not in allowed:
-            raise ConfigError(f"{self.where}: {key!r} is {value!r}; this runtime has only {allowed}")
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """A causal transformer with grouped-query attention and q/k norm: Thinker, Talker or code predictor."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    rms_norm_eps: float
-    rope_theta: float
-    max_position_embeddings: int
-    attention_bias: bool = False
-    mrope_section: tuple[int, ...] | None = None  # None: one-dimensional positions
-    num_experts: int = 0
-    num_experts_per_tok: int = 0
-    moe_intermediate_size: int = 0
-    norm_topk_prob: bool = False
-    dense_layers: frozenset[int] = frozenset()  # layers with a dense MLP although the model has experts
-    has_shared_expert: bool = False
-    shared_expert_intermediate_size: int = 0
-
-    def is_sparse(self, layer: int) -> bool:
-        """Whether the MLP of `layer` is a mixture of experts."""
-        return self.num_experts > 0 and layer not in self.dense_layers
-
-    @property
-    def qkv_sizes(self) -> tuple[int, int, int]:
-        """Output sizes of the query, key and value projections."""
-        kv = self.num_key_value_heads * self.head_dim
-        return self.num_attention_heads * self.head_dim, kv, kv
-
-
-@dataclass(frozen=True)
-class AudioConfig:
-    """Audio encoder ("AuT")."""
-
-    num_mel_bins: int
-    d_model: int
-    encoder_layers: int
-    encoder_attention_heads: int
-    encoder_ffn_dim: int
-    max_source_positions: int
-    n_window: int
-    n_window_infer: int
-    conv_chunksize: int
-    downsample_hidden_size: int
-    output_dim: int
-
-
-@dataclass(frozen=True)
-class VisionConfig:
-    """Vision encoder with DeepStack."""
-
-    depth: int
-    hidden_size: int
-    hidden_act: str
-    intermediate_size: int
-    num_heads: int
-    in_channels: int
-    patch_size: int
-    spatial_merge_size: int
-    temporal_patch_size: int
-    out_hidden_size: int
-    num_position_embeddings: int
-    deepstack_visual_indexes: tuple[int, ...]
-    rope_theta: float = 10000.0
-
-
-@dataclass(frozen=True)
-class ThinkerConfig:
-    """Audio and vision encoders and the text decoder that reads them."""
-
-    audio: AudioConfig
-    vision: VisionConfig
-    text: DecoderConfig
-    audio_token_id: int
-    image_token_id: int
-    video_token_id: int
-    audio_start_token_id: int
-    audio_end_token_id: int | None
-    vision_start_token_id: int
-    vision_end_token_id: int | None
-    position_id_per_seconds: int
-    seconds_per_chunk: int
-
-
-@dataclass(frozen=True)
-class TalkerConfig:
-    """Speech decoder, its code predictor and its control tokens."""
-
-    text: DecoderConfig
-    code_predictor: DecoderConfig
-    num_code_groups: int
-    thinker_hidden_size: int
-    accept_hidden_layer: int
-    codec_bos_id: int
-    codec_eos_token_id: int
-    codec_pad_id: int
-    codec_nothink_id: int
-    codec_think_bos_id: int
-    codec_think_eos_id: int
-    speaker_id: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def voices(self) -> tuple[str, ...]:
-        """Speaker names, the reference's default ("ethan") first where it exists."""
-        names = tuple(self.speaker_id)
-        return tuple(sorted(names, key=lambda name: name.lower() != "ethan"))
-
-
-@dataclass(frozen=True)
-class Code2WavConfig:
-    """From codes to samples."""
-
-    codebook_size: int
-    num_quantizers: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    attention_bias: bool
-    rms_norm_eps: float
-    rope_theta: float
-    sliding_window: int
-    upsample_rates: tuple[int, ...]
-    upsampling_ratios: tuple[int, ...]
-    decoder_dim: int
-
-    @property
-    def samples_per_frame(self) -> int:
-        """Samples of one codec frame (1,920 in the published checkpoint)."""
-        product = 1
-        for factor in self.upsample_rates + self.upsampling_ratios:
-            product *= factor
-        return product
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The whole checkpoint; `talker` and `code2wav` are None when it has no speech output."""
-
-    thinker: ThinkerConfig
-    talker: TalkerConfig | None
-    code2wav: Code2WavConfig | None
-    im_start_token_id: int
-    im_end_token_id: int
-    system_token_id: int
-    user_token_id: int
-    assistant_token_id: int
-    tts_pad_token_id: int
-    tts_bos_token_id: int
-    tts_eos_token_id: int
-    dtype: str
 
 
 def load_config(directory: Path | str) -> ModelConfig:
