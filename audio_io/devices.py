@@ -127,6 +127,7 @@ class FreshDevices:
                     text=True,
                     cwd=Path(__file__).resolve().parents[1],
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                    start_new_session=sys.platform != "win32",  # Ctrl+C in a terminal is for the app alone
                 )
             with child:
                 try:
