@@ -33,7 +33,7 @@ from model.parts import Parts, build
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
 from model.quant.check import check_memory
 from model.quant.load import check_choice, placed, storage_for, stored_weights
-from model.quant.plan import cache_bytes
+from model.quant.plan import FORK_ROWS, cache_bytes
 from model.resample import Resampler
 from model.sampling import Sampling
 from model.spoken import SpokenConstants
@@ -184,7 +184,7 @@ class Flash:
 
     def new_thinker_cache(self, max_positions: int) -> KVCache:
         """An empty Thinker cache; on a GPU at its full size, so that its addresses never change."""
-        return self._new_cache(self.config.thinker.text, max_positions)
+        return self._new_cache(self.config.thinker.text, max_positions, spare=FORK_ROWS)
 
     def new_talker_cache(self, max_positions: int) -> KVCache:
         """An empty Talker cache (a token one when the checkpoint cannot speak)."""
@@ -193,9 +193,9 @@ class Flash:
         room = max_positions + self.generation.max_frames + TALKER_PROMPT_ROWS
         return self._new_cache(config, room if self.config.talker is not None else 1)
 
-    def _new_cache(self, config: DecoderConfig, max_positions: int) -> KVCache:
+    def _new_cache(self, config: DecoderConfig, max_positions: int, spare: int = 0) -> KVCache:
         is_fixed = self.device.type == "cuda" or self.graphs != "off"
-        capacity = max_positions if is_fixed else min(FIRST_CAPACITY, max_positions)
+        capacity = max_positions + spare if is_fixed else min(FIRST_CAPACITY, max_positions)
         kind = Int8KVCache if self.memory.cache_bits == 8 else KVCache
         return kind(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
 

@@ -15,7 +15,7 @@ FRAMES_PER_S = 12.5
 GROUPS_OF_FRAMES = ((1.0, 8), (0.5, 4), (0.25, 2))  # (lead in seconds, frames), longest first
 LONG_LEAD_S = 2.0  # from here on the text may run ahead of the speech
 TEXT_AHEAD = 24  # tokens, about two seconds of speech
-TEXT_GROUP = 8  # tokens at a time then
+TEXT_GROUP = 4  # tokens at a time then: a cancelled reply stops after them
 
 
 class Task(Enum):

@@ -58,6 +58,7 @@ class GraphWriter:
         self._flash, self._context, self._runner = flash, context, runner
         self.buffers = WritingBuffers(flash, sampling, context.max_positions + SLACK)
         self._calls: dict[int, Call] = {}
+        self._place = 0
         self._asked = 0  # tokens of this reply, those that were not looked at yet included
         self._n_seen = self._max_tokens = self._item = 0
         self.seconds = 0.0
@@ -65,6 +66,7 @@ class GraphWriter:
     def begin(self, hidden: Tensor, seed: int, max_tokens: int, item: int) -> None:
         """A new reply, from the hidden state [1, H] after the assistant's header."""
         work, context = self.buffers, self._context
+        self._place = _kept_at(context.thinker_cache, self._place, self._calls)
         work.text.reset()
         work.sampler.reset()
         work.generator.manual_seed(seed)
@@ -78,6 +80,7 @@ class GraphWriter:
     def prepare(self) -> None:
         """Records the first step, so that the first reply need not wait for it."""
         cache = self._context.thinker_cache
+        self._place = _kept_at(cache, self._place, self._calls)
         self.buffers.length.fill_(cache.length)  # recording writes a row there
         self._step(window_for(cache.length + 1, cache))
 
@@ -142,6 +145,7 @@ class GraphSpeaker:
         self.buffers = SpeakingBuffers(flash, *sampling, writer.buffers.text, self.room + SLACK)
         self.waves = WaveBuffers(flash.code2wav, self.buffers.codes)
         self._frame_calls: dict[int, Call] = {}
+        self._place = 0
         self._wave_calls: dict[int, tuple[WaveStep, Call]] = {}
         self._wave_sizes = [size for size in WAVE_BATCHES if size <= flash.code2wav.config.sliding_window]
         self._asked = self._start_row = 0
@@ -154,6 +158,7 @@ class GraphSpeaker:
         flash, work, context = self._flash, self.buffers, self._context
         assert flash.talker is not None
         assert flash.spoken is not None
+        self._place = _kept_at(context.talker_cache, self._place, self._frame_calls)
         prompt = flash.spoken.prompt(flash, voice)
         n_rows = prompt.shape[0]
         rope = flash.talker_rope.text(context.talker_position, n_rows)
@@ -174,6 +179,7 @@ class GraphSpeaker:
     def prepare(self) -> None:
         """Records the first steps, so that the first reply need not wait for them."""
         cache = self._context.talker_cache
+        self._place = _kept_at(cache, self._place, self._frame_calls)
         self.buffers.length.fill_(cache.length)
         self._frame_step(window_for(cache.length + 1, cache), cache)
         for size in self._wave_sizes:
@@ -243,6 +249,14 @@ class _Speaking:
         n_new = max(0, min(int(n_frames) - self._start, self._count))
         frames: list[Samples] = [part.numpy().astype(np.float32, copy=False) for part in samples[:n_new]]
         return Spoken(tuple(frames), bool(has_ended))
+
+
+def _kept_at(cache: KVCache, place: int, calls: dict[int, Call]) -> int:
+    """Where the cache is. Steps that were recorded for another place are forgotten: the cache has grown since."""
+    now = cache.keys[0].data_ptr()
+    if now != place and place:
+        calls.clear()
+    return now
 
 
 class GraphSession:

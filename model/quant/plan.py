@@ -22,6 +22,7 @@ GB = 10**9
 CUDA_RESERVE_BYTES = GB
 CPU_RESERVE_BYTES = GB // 4
 REPLY_ROWS = 4096 + 9  # of the Talker's cache on a card: the longest reply by default, and its prompt
+FORK_ROWS = 384  # of the Thinker's cache on a card: a transcription beside the conversation
 SCALE_BYTES = 2  # of a row of an int8 cache
 _ENCODERS = (Part.AUDIO_ENCODER, Part.VISION_ENCODER)
 Shape = tuple[int, ...]
@@ -161,7 +162,7 @@ def make_plan(
         (host if on_host else card)[part] += n_bytes
     rows = [Row(str(part), card[part], host[part]) for part in Part if card[part] or host[part]]
     bits, width = settings.cache_bits, settings.float_bytes
-    rows.append(Row("Thinker cache", cache_bytes(config.thinker.text, settings.context, bits, width)))
+    rows.append(Row("Thinker cache", cache_bytes(config.thinker.text, settings.context + FORK_ROWS, bits, width)))
     if config.talker is not None:
         n_rows = settings.context + REPLY_ROWS
         rows.append(Row("Talker cache", cache_bytes(config.talker.text, n_rows, bits, width)))

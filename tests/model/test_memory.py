@@ -12,14 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.cache import KVCache
+from model.checkpoint import Checkpoint
+from model.config import load_config
 from model.context import Kind
 from model.errors import InputError, OutOfMemoryError
 from model.flash import Flash, load
 from model.int8_cache import Int8KVCache, from_levels, to_levels
 from model.layers import Rope
 from model.memory import Memory
+from model.quant.convert import quantize_checkpoint
+from model.quant.load import stored_weights
+from model.quant.parts import default_policy
 from model.quant.placement import HostEmbedding, HostExperts
+from model.quant.plan import Settings, make_plan
+from model.quant.storage import PackedExperts
 from model.realtime.model_thread import EXIT_OUT_OF_MEMORY, _load_failure
+from model.tensors import expected_tensors
 from tests.model.talk import assert_same, greedy_session, noise, picture, say, snapshot
 
 NEED = re.compile(r"needs ([\d.]+) GB")
@@ -198,3 +206,44 @@ def test_only_the_chosen_experts_move(checkpoint_of: Callable[[str], Path]) -> N
     experts(x, torch.tensor([[1, 0]]), torch.tensor([[0.5, 0.5]]))
     all_bytes = experts.gate_up.n_bytes + experts.down.n_bytes  # type: ignore[union-attr]
     assert experts.moved_bytes == 2 * all_bytes // n_experts
+
+
+# ---- checkpoints that are packed already -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def packed(checkpoint_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("packed")
+    quantize_checkpoint(checkpoint_of("plain"), directory, default_policy(4, 32))
+    return directory
+
+
+def test_packed_weights_are_counted_as_they_are_stored(packed: Path) -> None:
+    config = load_config(packed)
+    stored = stored_weights(packed, expected_tensors(config), Checkpoint(packed).file_of)
+    assert stored is not None
+    plan = make_plan(config, Settings(bits=16, encoder_bits=16, float_bytes=4), 10**12, spec_of=stored.spec_of)
+    planned = {row.name: row.card_bytes for row in plan.rows}
+    flash = load(packed, device="cpu", dtype="float32")
+    held = [module for module in flash.thinker.modules() if isinstance(module, PackedExperts)]
+    assert planned["Thinker experts"] == sum(module.gate_up.n_bytes + module.down.n_bytes for module in held)
+    assert planned["Thinker head"] == flash.thinker.lm_head.weight.n_bytes  # type: ignore[union-attr]
+    with pytest.raises(OutOfMemoryError) as refused:
+        load(packed, device="cpu", memory=Memory(positions=60_000, limit_bytes=needed_bytes(packed)))
+    assert "--cache-bits 8" in str(refused.value)
+    assert "--quantize" not in str(refused.value)  # they are packed already
+
+
+def test_packed_weights_on_the_host(packed: Path) -> None:
+    replies = []
+    for memory in (Memory(), Memory(embedding_on_host=True, host_expert_layers=1000)):
+        session = greedy_session(load(packed, device="cpu", memory=memory))
+        session.hear(noise(1.0))
+        replies.append(say(session))
+    assert replies[0].tokens == replies[1].tokens
+    assert abs(replies[0].samples - replies[1].samples).max() < 1e-4
+
+
+def test_graphs_need_packed_experts_on_the_host(checkpoint_of: Callable[[str], Path]) -> None:
+    with pytest.raises(InputError, match="quantize"):
+        load(checkpoint_of("plain"), device="cpu", memory=Memory(host_expert_layers=2), graphs="static")

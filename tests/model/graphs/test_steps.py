@@ -250,6 +250,33 @@ def test_a_conversation_grows_into_the_next_bucket(
     assert_equal(*said)
 
 
+def test_a_cache_that_has_grown_is_recorded_anew(
+    both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner
+) -> None:
+    """Buffers at a new address would otherwise be written by nobody and read by everybody."""
+    said = []
+    for flash in both("plain"):
+        session = greedy_session(flash, max_positions=300)
+        session.read("go on")
+        said.append([say(session, max_tokens=4, max_frames=3)])
+        for held in (session.context.thinker_cache, session.context.talker_cache):
+            held.reserve(2 * held.capacity)
+        session.read("go on")
+        said[-1].append(say(session, max_tokens=4, max_frames=3))
+    assert_equal(*said)
+
+
+def test_a_transcription_at_the_end_of_the_budget_does_not_move_the_cache(
+    both: Callable[..., tuple[Flash, Flash]],
+) -> None:
+    session = greedy_session(both("plain")[1], max_positions=120)
+    session.hear(noise(4.0))
+    session.commit()
+    place = session.context.thinker_cache.keys[0].data_ptr()
+    session.transcribe_user(max_tokens=256)
+    assert session.context.thinker_cache.keys[0].data_ptr() == place
+
+
 def test_modes() -> None:
     assert choose_mode("auto", torch.device("cpu")) == "off"
     with pytest.raises(InputError, match="static"):
