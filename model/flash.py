@@ -28,7 +28,7 @@ from model.images import ImageSettings, preprocess
 from model.int8_cache import Int8KVCache
 from model.layers import Rope
 from model.mel import check_settings
-from model.memory import Memory
+from model.memory import POSITIONS_MINIMUM, Memory
 from model.parts import Parts, build
 from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
 from model.quant.check import check_memory
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
 POSITIONS_LIMIT = 32768
 POSITIONS_LEAST = 2048  # by default
-POSITIONS_MINIMUM = 64  # that a session can be opened with
 PICTURE_TOKENS = 768  # of the largest picture by default, about 880 x 880 pixels
 TALKER_PROMPT_ROWS = 9  # of a reply, before its first frame
 SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)

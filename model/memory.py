@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from model.errors import InputError
 
 CACHE_BITS = (8, 16)
+POSITIONS_MINIMUM = 64  # that a session can be opened with
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Memory:
     check: bool = True
 
     def __post_init__(self) -> None:
-        if self.positions is not None and self.positions < 1:
-            raise InputError(f"positions is {self.positions}, expected at least 1, or None")
+        if self.positions is not None and self.positions < POSITIONS_MINIMUM:
+            raise InputError(f"positions is {self.positions}, expected at least {POSITIONS_MINIMUM}, or None")
         if self.cache_bits not in CACHE_BITS:
             raise InputError(f"cache_bits is {self.cache_bits}, expected one of {CACHE_BITS}")
         if self.host_expert_layers < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from model.config import ModelConfig
 from model.errors import OutOfMemoryError
@@ -42,42 +43,63 @@ def fit_plan(
         return make_plan(config, changed, limit_bytes, spec_of=spec_of, reserve_bytes=reserve, census=census)
 
     plan = plan_of(settings)
-    advice: list[str] = []
+    steps: list[tuple[str, dict[str, Any]]] = []
     for change, reason in _changes(plan_of, config, settings, device, can_pack=spec_of is None):
         if plan.fits:
             break
-        before = plan.card_bytes
-        plan = plan_of(change)
-        advice.append(f"{reason}: saves {(before - plan.card_bytes) / GB:.2f} GB")
+        if steps and steps[-1][1].keys() == change.keys():
+            steps.pop()  # more of the same: a still shorter context
+        steps.append((reason, change))
+        plan = plan_of(_with(settings, steps))
+    last: list[str] = []
     if not plan.fits and device.has_host:
         plan, line = _experts_to_host(plan_of, config, plan)
-        advice.append(line)
-    return replace(plan, advice=tuple(advice))
+        last = [line]
+    elif plan.fits:
+        for step in list(steps):  # what a later step has made needless
+            others = [other for other in steps if other is not step]
+            if plan_of(_with(settings, others)).fits:
+                steps = others
+        plan = plan_of(_with(settings, steps))
+    advice = []
+    for number, (reason, _) in enumerate(steps):
+        before, after = (plan_of(_with(settings, steps[:end])).card_bytes for end in (number, number + 1))
+        advice.append(f"{reason}: saves {(before - after) / GB:.2f} GB")
+    return replace(plan, advice=(*advice, *last))
+
+
+def _with(settings: Settings, steps: list[tuple[str, dict[str, Any]]]) -> Settings:
+    for _, change in steps:
+        settings = replace(settings, **change)
+    return settings
 
 
 def _changes(
     plan_of: PlanOf, config: ModelConfig, settings: Settings, device: Device, *, can_pack: bool
-) -> Iterator[tuple[Settings, str]]:
-    """Settings that save memory, cheapest first, each on top of the one before."""
-    for bits in (8, 4):
-        if can_pack and settings.bits > bits:
-            settings = replace(settings, bits=bits, encoder_bits=8)
-            yield settings, f"weights in int{bits}"
-    if can_pack and settings.encoder_bits > 8:
-        settings = replace(settings, encoder_bits=8)
-        yield settings, "encoders in int8"
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Settings that save memory, cheapest first, each on top of the ones before."""
+    if can_pack and settings.bits > 8:
+        yield {"bits": 8, "encoder_bits": 8}, "weights in int8"
+    elif can_pack and settings.encoder_bits > 8:
+        yield {"encoder_bits": 8}, "encoders in int8"
+    if can_pack and settings.bits > 4:
+        yield {"bits": 4, "encoder_bits": 8}, "weights in int4"
+    changed = settings
+    if can_pack:
+        changed = replace(changed, bits=4, encoder_bits=8)
     if device.has_host and not settings.embedding_on_host:
-        settings = replace(settings, embedding_on_host=True)
+        changed = replace(changed, embedding_on_host=True)
         row_bytes = config.thinker.text.hidden_size * settings.float_bytes
-        yield settings, f"embedding table in host memory (moves at most {row_bytes} bytes per token)"
+        yield {"embedding_on_host": True}, f"embedding table in host memory (moves at most {row_bytes} bytes per token)"
     if settings.cache_bits > 8:
-        settings = replace(settings, cache_bits=8)
-        yield settings, "int8 caches"
-    if device.has_host and not plan_of(replace(settings, context=SMALLEST_CONTEXT)).fits:
+        changed = replace(changed, cache_bits=8)
+        yield {"cache_bits": 8}, "int8 caches"
+    if device.has_host and not plan_of(replace(changed, context=SMALLEST_CONTEXT)).fits:
         return  # experts must leave the card anyway, and then a short memory of the conversation saves next to nothing
-    while settings.context > SMALLEST_CONTEXT:
-        settings = replace(settings, context=max(SMALLEST_CONTEXT, settings.context // 2))
-        yield settings, f"shorter context ({settings.context} positions)"
+    context = settings.context
+    while context > SMALLEST_CONTEXT:
+        context = max(SMALLEST_CONTEXT, context // 2)
+        yield {"context": context}, f"shorter context ({context} positions)"
 
 
 def _experts_to_host(plan_of: PlanOf, config: ModelConfig, plan: Plan) -> tuple[Plan, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_a_long_context_is_shortened_before_experts_move(config: ModelConfig) ->
     assert plan.fits
     assert plan.settings.context < 65536
     assert plan.settings.host_expert_layers == 0
+
+
+@pytest.mark.parametrize("limit_gb", [10, 14, 20, 22, 30, 40, 60, 80])
+def test_every_piece_of_advice_is_needed(config: ModelConfig, limit_gb: int) -> None:
+    asked = Settings(bits=16, encoder_bits=16, context=16384)
+    plan = fit_plan(config, asked, limit_gb * GB)
+    if not plan.fits or plan.settings.host_expert_layers:
+        return
+    for name in ("bits", "embedding_on_host", "cache_bits", "context"):
+        if getattr(plan.settings, name) != getattr(asked, name):
+            back = replace(plan.settings, **{name: getattr(asked, name)})
+            assert not make_plan(config, back, limit_gb * GB).fits, name
 
 
 def test_a_card_that_can_never_hold_it_is_told_so(config: ModelConfig) -> None:
