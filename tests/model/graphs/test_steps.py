@@ -21,7 +21,7 @@ from model.memory import Memory
 from model.sampling import PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
 from model.session import Session
 from tests.model.graphs.replaying import HostNeededError, Recorder, ReplayRunner, recorded
-from tests.model.talk import GREEDY, GREEDY_TALKER, Said, greedy_session, noise, picture, say, snapshot
+from tests.model.talk import GREEDY, GREEDY_TALKER, Said, assert_same, greedy_session, noise, picture, say, snapshot
 
 VARIANTS = ("plain", "hold")
 DRAWN = Sampling(0.8, top_k=20, top_p=0.9, repetition_penalty=1.1)
@@ -247,6 +247,38 @@ def test_a_conversation_grows_into_the_next_bucket(
         session.read("long " * 101)  # 500 positions and a few
         said.append([say(session, max_tokens=30, max_frames=3)])
         assert session.n_positions > FIRST_BUCKET
+    assert_equal(*said)
+
+
+@pytest.mark.parametrize("n_events", [0, 1, 2, 5, 9])
+def test_a_cancelled_reply_never_existed(
+    both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner, n_events: int
+) -> None:
+    """Also when work was under way whose results nobody looked at."""
+    static, other, plain = (
+        greedy_session(flash, "Be brief.", max_positions=400) for flash in (both("plain")[1], *reversed(both("plain")))
+    )
+    for session in (plain, static, other):
+        session.hear(noise(1.1))
+    stream = static.reply(max_tokens=8, max_frames=8)
+    for _, _ in zip(range(n_events), stream, strict=False):
+        pass
+    assert static.interrupt(heard_ms=0) == ""
+    other.commit()
+    assert_same(snapshot(static), snapshot(other))
+    assert_equal([say(plain)], [say(static)])
+
+
+def test_evictions_between_replies(both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner) -> None:
+    said = []
+    for flash in both("plain"):
+        session = greedy_session(flash, "Be brief.", max_positions=160)
+        said.append([])
+        for turn in range(5):
+            session.see(picture(64, 64, seed=turn), at_s=0.4)
+            session.hear(noise(1.5, seed=turn))
+            said[-1].append(say(session, max_tokens=4, max_frames=3))
+            assert session.n_positions <= 160
     assert_equal(*said)
 
 
