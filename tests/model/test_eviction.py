@@ -186,9 +186,10 @@ def test_two_thousand_turns(flash_of: Callable[[str], Flash]) -> None:
     assert len(context.marks) < 8
     limit = flash.config.thinker.text.max_position_embeddings
     assert context.thinker_position < limit
-    # Medians of the first and last quarter after the budget is full; generous, as the machine is shared.
-    early, late = sorted(seconds[250:700])[225], sorted(seconds[1550:])[225]
-    assert late < 1.5 * early
+    # The fastest tenth of the first and of the last quarter after the budget is full: what grows with the history grows
+    # in every turn, and these are the turns that other programs disturbed least.
+    early, late = sorted(seconds[250:700])[45], sorted(seconds[1550:])[45]
+    assert late < 1.3 * early
 
 
 def test_positions_stay_bounded(flash: Flash) -> None:
