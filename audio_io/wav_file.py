@@ -38,7 +38,10 @@ def read_wav(path: Path | str, rate_hz: int) -> Samples:
 
 
 def write_wav(path: Path | str, samples: Samples, rate_hz: int) -> None:
-    """16 bit mono. Raises WavFileError when the file cannot be written; nothing of it is left then."""
+    """16 bit mono, whole or not at all: what is there stays until the new file is complete.
+
+    Raises WavFileError when the file cannot be written; nothing of it is left then.
+    """
     import soundfile
 
     library: Any = soundfile
@@ -46,11 +49,14 @@ def write_wav(path: Path | str, samples: Samples, rate_hz: int) -> None:
     # In memory first: libsndfile says only "System error" for a full disk.
     content = io.BytesIO()
     library.write(content, np.clip(samples, -1.0, 1.0), rate_hz, subtype="PCM_16", format="WAV")
+    partial = path.with_name(f".{path.name}.part")
     try:
-        path.write_bytes(content.getbuffer())
+        try:
+            partial.write_bytes(content.getbuffer())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        if path.is_file():
-            path.unlink()
         raise WavFileError(
             f"{str(path)!r} cannot be written: {error.strerror}.", "Choose a folder with room that may be written to."
         ) from error

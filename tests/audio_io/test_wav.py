@@ -114,7 +114,37 @@ def test_a_file_that_finds_no_room_says_why_and_leaves_nothing(tmp_path: Path) -
         [sys.executable, "-c", NO_ROOM, str(path)], capture_output=True, text=True, timeout=60, check=True
     )
     assert "File too large" in done.stdout
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(b"of an earlier day")
+    subprocess.run([sys.executable, "-c", NO_ROOM, str(path)], capture_output=True, timeout=60, check=True)
+    assert path.read_bytes() == b"of an earlier day"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+NO_ENTRY = """
+import errno, sys
+from pathlib import Path
+import numpy as np
+from audio_io.errors import WavFileError
+from audio_io.wav_file import write_wav
+def audit(event, arguments):  # as a folder that may not be written to is met, whoever runs the tests
+    if event == "os.remove" or event == "open" and str(arguments[0]).endswith((".wav", ".part")):
+        raise PermissionError(errno.EACCES, "Permission denied", arguments[0])
+sys.addaudithook(audit)
+try:
+    write_wav(sys.argv[1], np.zeros(240, np.float32), 24_000)
+except WavFileError as error:
+    print(error.message)
+"""
+
+
+def test_a_folder_that_may_not_be_written_to_is_a_message_and_keeps_its_files(tmp_path: Path) -> None:
+    path = tmp_path / "reply.wav"
+    path.write_bytes(b"of an earlier day")
+    done = subprocess.run([sys.executable, "-c", NO_ENTRY, str(path)], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert "Permission denied" in done.stdout
+    assert path.read_bytes() == b"of an earlier day"
 
 
 def test_wav_player_with_a_virtual_clock_knows_what_was_heard(tmp_path: Path) -> None:
