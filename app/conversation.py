@@ -106,7 +106,7 @@ def _dispatch(step: Step, event: Event) -> None:
             step.do(SetMicrophone(event.on))
         case CameraSet():
             if event.on != step.state.camera_on:
-                step.set(camera_on=event.on)
+                step.set(camera_on=event.on, scene=None)  # what changed before is no longer in the picture
                 step.say("Camera on." if event.on else "Camera off.")
             step.do(SetCamera(event.on))
         case NarrationSet():

@@ -273,13 +273,13 @@ def forget_engine(step: Step) -> None:
         step.set(aside=None)
     reply = step.state.reply
     if reply is not None and not reply.replay and not reply.done:
-        again = not reply.played and reply.ask.attempts < 1
+        again = not reply.played and reply.ask.attempts < 1 and not reply.ask.narration
         ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
         step.reply(done=True)  # no engine to cancel it on
         cut(step, "engine lost", keep_sound=again, gone=True)
         if again:
             step.set(asks=(ask, *step.state.asks))
-        elif not reply.played:
+        elif not reply.played and not reply.ask.narration:
             notice(step, "The last question was lost with the engine. Please ask again.")
     elif reply is not None:
         step.reply(item_id=None)  # it plays on; the engine that comes knows another item

@@ -74,3 +74,20 @@ def test_nothing_is_told_with_the_camera_off_and_an_answer_to_the_user_is_left_a
     assert of(fx.SendText, story.now(ev.SceneChanged(3.0), ev.Tick(9.0))) == []
     story.now(ev.TextEntered(10.0, "Hello"))
     assert of(fx.CancelReply, story.now(ev.NarrationSet(10.1, False))) == []
+
+
+def test_a_change_from_before_the_camera_was_off_is_not_told_when_it_is_on_again() -> None:
+    story = narrating()
+    story.now(ev.VoiceStarted(2.0, 1), ev.SceneChanged(2.1), ev.CameraSet(2.2, False), ev.VoiceDropped(2.3, 1))
+    assert of(fx.SendText, story.now(ev.Tick(9.0), ev.CameraSet(10.0, True), ev.Tick(20.0))) == []
+    assert of(fx.SendText, story.now(ev.SceneChanged(21.0)))
+
+
+def test_a_narration_that_is_lost_with_the_engine_is_nobodys_question() -> None:
+    story = narrating()
+    story.now(ev.SceneChanged(2.0))
+    story.now(ev.EngineLost(2.5, "it was killed."), ev.NarrationSet(2.6, False))
+    back = story.now(ev.EngineReady(4.0), ev.Tick(9.0))
+    assert of(fx.SendText, back) == []
+    assert story.said == []
+    assert story.state.phase is Phase.LISTENING
