@@ -58,10 +58,11 @@ class CommitInput:
 
 @dataclass(frozen=True, slots=True)
 class SendText:
-    """A user item of text, with the newest picture before it when `picture`."""
+    """A user item of text, with the newest picture before it when `picture`. `item_id` None: the engine's choice."""
 
     text: str
     picture: bool
+    item_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

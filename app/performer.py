@@ -144,9 +144,9 @@ class Performer:
             case fx.ClearInput():
                 self._hide_scene()
                 send(InputAudioBufferClear())
-            case fx.SendText(text, picture):
+            case fx.SendText(text, picture, item_id):
                 self._asked_with = None
-                send(text_item(text, self.parts.eyes.look() if picture else None))
+                send(text_item(text, self.parts.eyes.look() if picture else None, item_id))
             case fx.CreateReply(reply, limit_s):
                 self._latency.reply_asked(reply, self._asked_with, self._clock())
                 self.translator.asked(reply)

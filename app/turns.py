@@ -9,6 +9,7 @@ from app.effects import (
     ClearInput,
     CommitInput,
     CreateReply,
+    DeleteItem,
     DropSound,
     FinishSpeech,
     FlushPlayback,
@@ -148,12 +149,13 @@ def serve(step: Step) -> None:
         step.set(asks=(ask, *rest))
     if not ask.ended and not (ask.guessed and step.state.config.speculate):
         return
+    number = step.next_reply()
     if ask.utterance is not None:
         step.do(CommitInput(ask.utterance))
         step.set(commits=(*step.state.commits, ask.turn))
     else:
-        step.do(SendText(ask.text, ask.picture and step.state.camera_on))
-    number = step.next_reply()
+        item_id = _prompt_id(number) if ask.narration else None
+        step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id))
     step.do(CreateReply(number, ask.limit_s))
     step.set(
         asks=rest,
@@ -221,6 +223,8 @@ def finish(step: Step, heard_ms: int) -> None:
     if reply.limited and reply.item_id is not None and not is_read:
         truncate(step, reply, heard_ms)
     if reply.failure:
+        if heard_ms <= 0 and not is_read:
+            forget_prompt(step, reply)
         step.earcon("error")
         step.say(f"The engine could not answer: {reply.failure}", urgent=True)
     elif not reply.replay and not reply.ask.narration and not reply.text and not reply.n_samples:
@@ -237,6 +241,16 @@ def truncate(step: Step, reply: Reply, heard_ms: int) -> None:
     step.do(TruncateReply(reply.item_id, heard_ms))
     if heard_ms > 0:
         step.set(cut_items=(*step.state.cut_items, (reply.item_id, reply.turn))[-MAX_ITEMS:])
+
+
+def _prompt_id(reply: int) -> str:
+    return f"narration-{reply}"
+
+
+def forget_prompt(step: Step, reply: Reply) -> None:
+    """A narration of which nothing was heard: its prompt must not become part of the user's next turn."""
+    if reply.ask.narration:
+        step.do(DeleteItem(_prompt_id(reply.number)))
 
 
 def pause(step: Step) -> None:
@@ -297,4 +311,6 @@ def settle(step: Step) -> None:
         text_only = not reply.speech and bool(reply.text) and not reply.speculative
         if not closing.gone and not reply.replay and not heard_all and not text_only:
             truncate(step, reply, closing.heard_ms)
+            if closing.heard_ms <= 0:
+                forget_prompt(step, reply)
     step.set(closing=tuple(left))

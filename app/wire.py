@@ -68,11 +68,11 @@ def sound_append(samples: NDArray[np.float32]) -> InputAudioBufferAppend:
     return InputAudioBufferAppend(encode_base64(pcm.tobytes()))
 
 
-def text_item(text: str, jpeg: bytes | None) -> ConversationItemCreate:
+def text_item(text: str, jpeg: bytes | None, item_id: str | None = None) -> ConversationItemCreate:
     parts: tuple[Part, ...] = (Part("input_text", text=text),)
     if jpeg is not None:
         parts = (Part("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}"), *parts)
-    return ConversationItemCreate(Item("message", role="user", content=parts))
+    return ConversationItemCreate(Item("message", id=item_id, role="user", content=parts))
 
 
 def restored_item(role: str, text: str) -> ConversationItemCreate:

@@ -20,7 +20,7 @@ def test_a_change_is_told_at_once_and_nothing_without_one() -> None:
     assert kinds(story.now(ev.Tick(2.0), ev.Tick(60.0))) == []
     asked = story.now(ev.SceneChanged(61.0))
     assert kinds(asked) == [fx.SendText, fx.CreateReply]
-    assert of(fx.SendText, asked) == [fx.SendText(RESTING_PROMPT, True)]
+    assert of(fx.SendText, asked) == [fx.SendText(RESTING_PROMPT, True, "narration-1")]
     assert of(fx.CreateReply, asked)[0].limit_s == RESTING_LIMIT_S
     story.reply("A ", "dog.", at_s=61.2, done=True)
     story.hear(80, at_s=61.4)
@@ -32,7 +32,7 @@ def test_a_change_is_told_at_once_and_nothing_without_one() -> None:
 
 def test_it_is_short_while_the_scene_moves() -> None:
     asked = narrating().now(ev.SceneChanged(5.0, moving=True))
-    assert of(fx.SendText, asked) == [fx.SendText(MOVING_PROMPT, True)]
+    assert of(fx.SendText, asked) == [fx.SendText(MOVING_PROMPT, True, "narration-1")]
     assert of(fx.CreateReply, asked)[0].limit_s == MOVING_LIMIT_S
 
 
@@ -44,7 +44,7 @@ def test_whoever_speaks_comes_first_and_the_newest_change_waits() -> None:
     story.reply("Yes.", at_s=3.5, done=True)
     story.hear(80, at_s=3.6)
     assert of(fx.SendText, story.now(ev.PlaybackFinished(4.0, 1, 80), ev.Tick(4.0 + REST_S - 0.1))) == []
-    assert of(fx.SendText, story.now(ev.Tick(4.0 + REST_S + 0.1))) == [fx.SendText(RESTING_PROMPT, True)]
+    assert of(fx.SendText, story.now(ev.Tick(4.0 + REST_S + 0.1))) == [fx.SendText(RESTING_PROMPT, True, "narration-2")]
 
 
 def test_a_voice_interrupts_a_narration_as_it_does_a_reply() -> None:
@@ -91,3 +91,24 @@ def test_a_narration_that_is_lost_with_the_engine_is_nobodys_question() -> None:
     assert of(fx.SendText, back) == []
     assert story.said == []
     assert story.state.phase is Phase.LISTENING
+
+
+def test_the_prompt_of_a_narration_that_nobody_heard_is_no_part_of_the_users_question() -> None:
+    story = narrating()
+    story.now(ev.SceneChanged(2.0))
+    story.reply("A ", at_s=2.2)
+    story.now(ev.TextEntered(2.3, "What time is it?"))
+    after = story.now(ev.ReplyDone(2.4, "resp-1"))
+    question = fx.SendText("What time is it?", True)
+    assert after[:3] == [fx.TruncateReply("item-1", 0), fx.DeleteItem("narration-1"), question]
+
+
+def test_the_prompt_of_a_narration_that_failed_is_forgotten_and_that_of_one_that_was_heard_is_kept() -> None:
+    story = narrating()
+    refused = story.now(ev.SceneChanged(2.0), ev.ReplyRefused(2.1, 1, "no room"))
+    assert of(fx.DeleteItem, refused) == [fx.DeleteItem("narration-1")]
+    story.now(ev.SceneChanged(5.0))
+    story.reply("A ", "dog ", number=2, at_s=5.2)
+    story.hear(80, number=2, at_s=5.4)
+    story.now(ev.StopAsked(5.5))
+    assert of(fx.DeleteItem, story.now(ev.ReplyDone(5.6, "resp-2"))) == []
