@@ -55,6 +55,8 @@ class Actions:
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
         self.narrate = self._toggle("&Narrate what changes", "Ctrl+J", lambda on: SetNarration(on))
         self.narrate.setChecked(False)
+        # It may be refused, and then no new view comes: the mark waits for one that says otherwise.
+        self.narrate.triggered.connect(lambda: self.narrate.setChecked(self._view.narrating))
         self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
         self.stop = self._command("&Stop", "Esc", Stop)
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)

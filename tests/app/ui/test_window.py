@@ -143,6 +143,17 @@ def test_keys_work_wherever_the_focus_is(
     assert desk.assistant.commands == [command] * 3
 
 
+def test_narration_that_is_refused_is_not_marked_as_on(desk: Desk) -> None:
+    mark = desk.window.actions_.narrate
+    for _ in range(2):  # asked again, it is asked for again
+        press(desk, Qt.Key.Key_J, CTRL)
+        assert not mark.isChecked()
+    desk.show(narrating=True)
+    assert mark.isChecked()
+    press(desk, Qt.Key.Key_J, CTRL)
+    assert desk.assistant.commands == [SetNarration(True), SetNarration(True), SetNarration(False)]
+
+
 def test_buttons_ask_for_what_they_say(desk: Desk) -> None:
     controls = desk.window.controls
     wanted = [
