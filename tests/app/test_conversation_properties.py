@@ -324,6 +324,7 @@ ACTIONS = st.tuples(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ACTIONS, min_size=5, max_size=60), st.booleans(), st.booleans())
+@example([("turn", 0), ("voice", 1), ("answer", 29), ("reply", 0), ("engine", 0)], False, False)
 def test_any_course_of_events_keeps_the_invariants_and_comes_to_rest(
     actions: list[tuple[str, int]], speculate: bool, speech: bool
 ) -> None:
