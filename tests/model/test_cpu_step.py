@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from model import cpu_step
 from model.cache import KVCache
 from model.cpu_step import CpuStep
 from model.cpu_storage import ColumnStorage
@@ -45,9 +46,13 @@ def decoders(flash: Flash) -> list[tuple[Decoder, Rope, KVCache]]:
 
 @pytest.mark.parametrize("variant", ["plain", "odd", "dense"])
 @pytest.mark.parametrize("fork_at", [None, 3])
+@pytest.mark.parametrize("short", [0, cpu_step.SHORT_CACHE])
 @torch.inference_mode()
-def test_step_equals_rows_read_together(variant: str, fork_at: int | None, flash_of: Callable[[str], Flash]) -> None:
+def test_step_equals_rows_read_together(
+    variant: str, fork_at: int | None, short: int, flash_of: Callable[[str], Flash], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Output, every captured hidden state, and what is left in the cache; with hidden rows when it is forked."""
+    monkeypatch.setattr(cpu_step, "SHORT_CACHE", short)
     for decoder, rope, cache in decoders(flash_of(variant)):
         size = decoder.norm.weight.shape[0]
         x = torch.randn(9, size, generator=torch.Generator().manual_seed(3))
