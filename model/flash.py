@@ -168,6 +168,11 @@ class Flash:
             ),
         )
 
+    @property
+    def has_fixed_caches(self) -> bool:
+        """Whether caches have their full size from the start: the memory plan and recorded steps rely on it."""
+        return self.device.type == "cuda" or self.graphs != "off"
+
     # ---- what sessions ask for ------------------------------------------------------------------------------------
 
     def default_positions(self) -> int:
@@ -193,8 +198,7 @@ class Flash:
         return self._new_cache(config, room if self.config.talker is not None else 1)
 
     def _new_cache(self, config: DecoderConfig, max_positions: int, spare: int = 0) -> KVCache:
-        is_fixed = self.device.type == "cuda" or self.graphs != "off"
-        capacity = max_positions + spare if is_fixed else min(FIRST_CAPACITY, max_positions)
+        capacity = max_positions + spare if self.has_fixed_caches else min(FIRST_CAPACITY, max_positions)
         kind = Int8KVCache if self.memory.cache_bits == 8 else KVCache
         return kind(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
 

@@ -71,5 +71,5 @@ def to_levels(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def from_levels(levels: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """The inverse of `to_levels`, in `dtype`."""
-    return levels.to(dtype) * scale.to(dtype)
+    """The inverse of `to_levels`; rounded once, to `dtype`, as the attention kernel reads them."""
+    return (levels.float() * scale.float()).to(dtype)

@@ -318,6 +318,8 @@ class Session:
         position = mark.thinker_position + sum(part.jump for part in pending)
         ids = [number for part in pending for number in part.ids]
         ids += [*flash.encode_text(prompt), *chat.turn_end, *chat.assistant_header]
+        if flash.has_fixed_caches:
+            max_tokens = min(max_tokens, cache.capacity - cache.length - len(ids))
         sampler = Sampler(GREEDY, flash.config.thinker.text.vocab_size, flash.generator(0))
         tokens: list[int] = []
         with cache.fork(self.context.rows_before(mark.n_pieces)):

@@ -492,7 +492,11 @@ class LiveSession:
         unanswered = {part.item_id for part in self.turn.inputs}
         system = [record.text for record in self.records if record.role == "system"]
         instructions = "\n\n".join([self.config.instructions, *system])
-        self.session = self._flash.session(instructions, self.config.voice or None)
+        before = self.session.options.instructions
+        del self.session  # a device has room for the caches of one: they go before new ones are made
+        refused = self._open_session(instructions)
+        if refused:
+            self._open_session(before)
         self.turn.give_again()
         self.last_reply = None if self.active_reply is None else self.active_reply
         for record in self.records:
@@ -502,6 +506,19 @@ class LiveSession:
             if record.text and record.role != "system":
                 record.handles.append(self.session.read(record.text, role=record.role))
         self._n_positions = self.session.n_positions
+        if refused:
+            raise ValueError(refused)
+
+    def _open_session(self, instructions: str) -> str:
+        """Makes the model's session; returns why it refuses, or nothing.
+
+        Not the error itself, whose traceback holds on to what was made of the session.
+        """
+        try:
+            self.session = self._flash.session(instructions, self.config.voice or None)
+        except ValueError as error:
+            return str(error)
+        return ""
 
     def model_refused(self, error: ValueError) -> None:
         """The model cannot take what the client sent (too much for its memory, pictures far ahead of the sound)."""

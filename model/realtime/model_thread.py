@@ -140,12 +140,12 @@ class ModelThread:
                 if is_reply and n_replies and self._somebody_speaks(clients):
                     busy = True
                     break
-                n_replies += is_reply
                 client = clients[number]
                 if client.link.closed:
                     self._detach(client)
-                else:
-                    busy = self._serve_client(client, flash, abilities) or busy
+                elif self._serve_client(client, flash, abilities):
+                    busy = True
+                    n_replies += is_reply  # one whose client does not take more has had no step
 
     @staticmethod
     def _somebody_speaks(clients: list[Client]) -> bool:

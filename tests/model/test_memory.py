@@ -101,6 +101,13 @@ def test_levels_are_within_half_a_step(seed: int, size: float, width: int) -> No
     assert not back[0, 0].any()
 
 
+def test_prefill_and_decode_read_the_same_int8_keys() -> None:
+    """The attention kernel multiplies in float32; bfloat16 has too few digits for the scale."""
+    rows = torch.randn(4, 50, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    levels, scale = to_levels(rows)
+    assert torch.equal(from_levels(levels, scale, torch.bfloat16), (levels.float() * scale.float()).bfloat16())
+
+
 def test_int8_caches_take_about_a_quarter_of_float32(int8_of: Callable[[str], Flash], flash: Flash) -> None:
     small, large = int8_of("plain").new_thinker_cache(256), flash.new_thinker_cache(256)
     assert isinstance(small, Int8KVCache)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model.errors import InputError
 from tests.model.realtime.harness import Harness, jpeg64, pcm16
-from tests.model.realtime.scripted import ScriptedFlash
+from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
 
 
 def message(role: str, text: str) -> dict[str, object]:
@@ -390,6 +391,31 @@ def test_new_instructions_keep_the_conversation_as_text() -> None:
     client.reply()
     said = [("said", word) for word in client.flash.words]
     assert client.session.held == [("user", "words 1"), ("assistant", "One two three four."), ("sound", 0.4), *said]
+
+
+def test_instructions_that_the_model_refuses_leave_the_ones_before() -> None:
+    class Strict(ScriptedFlash):
+        def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+            if instructions == "Too long.":
+                raise InputError("the instructions do not fit")
+            return super().session(instructions, voice)
+
+    client = Harness(Strict(), instructions="Be kind.")
+    client.hear()
+    client.reply()
+    client.say("session.update", session={"instructions": "Too long."})
+    client.hear(0.4)
+    for _ in range(100):  # as the model thread does: what the model refuses becomes an error, and the work goes on
+        try:
+            if not client.live.work(True, 1.0, 0.0):
+                break
+        except ValueError as error:
+            client.live.model_refused(error)
+    assert client.last("error")["error"]["message"] == "the instructions do not fit"
+    assert client.session.options.instructions == "Be kind."
+    assert client.reply()["status"] == "completed"
+    said = [("said", word) for word in client.flash.words]
+    assert client.session.held == [("assistant", "One two three four."), ("sound", 0.4), *said]
 
 
 def test_a_new_voice_takes_effect_at_once_and_keeps_the_session() -> None:

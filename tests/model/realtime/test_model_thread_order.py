@@ -87,3 +87,19 @@ def test_who_talks_without_end_does_not_stop_a_reply() -> None:
     serve(Client(cast(Any, line), cast(Any, user)), Client(cast(Any, Line()), cast(Any, other)))
     assert served.count("other speaks") == 4
     assert served.index("other speaks") < 2000
+
+
+def test_a_reply_whose_client_is_congested_does_not_take_a_turn() -> None:
+    """Nothing was done for it, so the next reply need not wait for what is said meanwhile."""
+    served: list[str] = []
+
+    class Congested(Talk):
+        def work(self, may_speak: bool, quiet_s: float, now_s: float) -> bool:
+            return may_speak and super().work(may_speak, quiet_s, now_s)
+
+    line = Line(["again"] * 600)
+    user, slow, other = Talk("user", served, 0, 0.0), Congested("slow", served, 1, -5.0), Talk("other", served, 1, 1.0)
+    lines = (line, Line(congested=True), Line())
+    serve(*(Client(cast(Any, at), cast(Any, talk)) for at, talk in zip(lines, (user, slow, other), strict=True)))
+    assert served.index("other speaks") < 300
+    assert "slow speaks" not in served
