@@ -82,6 +82,7 @@ def show_reply(
             cut=bool(cut_by),
             cut_by=cut_by,
             heard_ms=heard_ms,
+            reply=reply.number,
         ),
     )
 

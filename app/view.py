@@ -65,6 +65,8 @@ class TranscriptTurn:
     """Why, in words: "interrupted", "stopped", "too long", "engine lost", "not allowed"."""
     heard_ms: int = 0
     """How much of the assistant's speech was heard."""
+    reply: int = 0
+    """The assistant's: the player's number of the reply. Not in the history."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from commands.results import check_output, write_results
 
 Turn = tuple[Literal["say", "text"], str]
 
+MAX_TIMEOUT_S = 86_400.0
 LIMIT_S = 30.0
 RANDOM_LIMIT_S = 6.0
 """Random weights hardly ever end a reply by themselves, and nobody wants to wait for half a minute of noise."""
@@ -76,7 +77,9 @@ def main(argv: Sequence[str]) -> int:
     turns: list[Turn] = options.turns or []
     if not turns:
         raise CommandError(EXIT_USAGE, "Nothing was said.", "Give at least one --say FILE or --text TEXT.")
+    check_texts(options)
     check_inputs(turns, options.watch)
+    choice = headless_choice(options)
     check_output(options.out)
 
     from commands.headless import Headless
@@ -84,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     progress = sys.stderr
     # `kill` and `timeout` end a conversation as Ctrl+C does: what was heard is written, and the engine ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Headless(headless_choice(options)) as run:
+    with Headless(choice) as run:
         progress.write("Starting the engine …\n")
         try:
             run.wait_ready()
@@ -116,8 +119,10 @@ def headless_choice(options: argparse.Namespace) -> Any:
         raise CommandError(
             EXIT_USAGE, f"{options.checkpoint} holds no checkpoint: there is no config.json in it.", "Check the path."
         )
-    if not options.timeout > 0:
-        raise CommandError(EXIT_USAGE, f"--timeout must be above 0, not {options.timeout}.")
+    if not 0 < options.timeout <= MAX_TIMEOUT_S:
+        raise CommandError(
+            EXIT_USAGE, f"--timeout must be above 0 and at most {MAX_TIMEOUT_S:.0f} (a day), not {options.timeout}."
+        )
     if options.limit is not None and not 2 <= options.limit <= 600:
         raise CommandError(EXIT_USAGE, f"--limit must be from 2 to 600, not {options.limit}.")
     return Choice(
@@ -142,6 +147,20 @@ def _default_limit_s(options: argparse.Namespace) -> float:
     return LIMIT_S
 
 
+def check_texts(options: argparse.Namespace) -> None:
+    """What ends in the settings or goes to the engine must be text; the shell hands on any bytes."""
+    for name in ("instructions", "voice", "checkpoint", "watch", "engine", "token"):
+        if not _is_text(getattr(options, name, "")):
+            raise CommandError(
+                EXIT_USAGE, f"--{name} is not valid text.", "Give it in the terminal's encoding (UTF-8)."
+            )
+
+
+def _is_text(value: str) -> bool:
+    """False where the terminal's bytes could not be read as text."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def check_inputs(turns: Sequence[Turn], watch: str) -> None:
     """Every file is looked at before an engine is started for it."""
     from audio_io.errors import WavFileError
@@ -155,7 +174,7 @@ def check_inputs(turns: Sequence[Turn], watch: str) -> None:
                 raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
         elif not what.strip():
             raise CommandError(EXIT_USAGE, "An empty --text was given.", "Give some words.")
-        elif any("\ud800" <= letter <= "\udfff" for letter in what):
+        elif not _is_text(what):
             raise CommandError(EXIT_USAGE, "A --text is not valid text.", "Give it in the terminal's encoding (UTF-8).")
     if watch:
         check_pictures(watch)

@@ -65,7 +65,7 @@ class Headless:
         self._view = View()
         self._finished_files = 0
         self._heard_voice = 0
-        self._sounded: list[int] = []
+        self._sounded: set[int] = set()
         self.latencies: list[Latency] = []
         self.problems: list[Problem] = []
         """All that were met, those that are over included."""
@@ -151,7 +151,7 @@ class Headless:
             if isinstance(event, ev.VoiceEnded):
                 self._heard_voice += 1
             elif isinstance(event, ev.PlaybackStarted):
-                self._sounded.append(event.reply)
+                self._sounded.add(event.reply)
 
     # --- the conversation ---
 
@@ -161,9 +161,11 @@ class Headless:
 
     @property
     def replies(self) -> tuple[tuple[int, TranscriptTurn], ...]:
-        """Player's reply numbers and transcript entries of the replies that were heard, in order."""
-        spoken = [turn for turn in self.view.transcript if turn.role == "assistant" and turn.spoken]
-        return tuple(zip(self._sounded, spoken, strict=False))
+        """Player's reply numbers and transcript entries of the replies that were heard, in order.
+
+        The transcript holds the newest entries alone, and a reply of which nothing was heard has none.
+        """
+        return tuple((turn.reply, turn) for turn in self.view.transcript if turn.reply in self._sounded)
 
     def save_reply(self, number: int, path: Path) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.view import Latency
 from commands.checkpoints import ROOT
-from commands.converse import add_engine_options, check_inputs, headless_choice
+from commands.converse import add_engine_options, check_inputs, check_texts, headless_choice
 from commands.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 
 STAGES = (
@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
     questions = options.say or [str(path) for path in sorted(SAMPLES.glob("question-*.wav"))]
     if not questions:
         raise CommandError(EXIT_USAGE, f"There is no sample question in {SAMPLES}.", "Give --say FILE.")
+    check_texts(options)
     check_inputs([("say", question) for question in questions], options.watch)
 
     from commands.headless import Headless

@@ -116,6 +116,13 @@ def test_nobody_speaks_in_the_file(home: Path, tmp_path: Path) -> None:
         (("--text", "hello", "--out", "out", "--engine", "ws://127.0.0.1:99999/"), 2, "expected ws://"),
         (("--text", "hello", "--out", "out", "--checkpoint", "nowhere"), 2, "nowhere holds no checkpoint"),
         (("--text", "hello", "--out", "out", "--timeout", "0"), 2, "--timeout must be above 0"),
+        (("--text", "hello", "--out", "out", "--timeout", "inf"), 2, "at most 86400"),
+        (("--text", "hello", "--out", "out", "--timeout", "nan"), 2, "at most 86400"),
+        (("--text", "hello", "--out", "out", "--instructions", "a\udcff"), 2, "--instructions is not valid text"),
+        (("--text", "hello", "--out", "out", "--voice", "a\udcff"), 2, "--voice is not valid text"),
+        (("--text", "hello", "--out", "out", "--checkpoint", "a\udcff"), 2, "--checkpoint is not valid text"),
+        (("--text", "hello", "--out", "out", "--watch", "a\udcff"), 2, "--watch is not valid text"),
+        (("--text", "hello", "--out", "out", "--token", "a\udcff"), 2, "--token is not valid text"),
         (("--text", "hello", "--out", "out", "--limit", "0.1"), 2, "--limit must be"),
         (("--text", "hello", "--out", "out", "--voice", "x" * 30_000), 2, "The setting voice"),
         (("--text", "hello", "--out", "out", "--colour"), 2, "unrecognized arguments"),
@@ -142,6 +149,8 @@ def test_what_a_user_can_get_wrong_is_a_message_and_a_code(
     assert message in errors
     assert "Traceback" not in errors
     assert "Starting the engine" not in errors  # nobody waits for it to be told
+    if arguments[-2] in ("--limit", "--timeout"):
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_used_again_holds_this_runs_files_and_the_users_own(home: Path, tmp_path: Path) -> None:
@@ -156,6 +165,25 @@ def test_a_folder_that_is_used_again_holds_this_runs_files_and_the_users_own(hom
     assert sorted(path.name for path in out.iterdir()) == [
         "reply-1.wav", "reply-7.wav", "timing.json", "transcript.json",
     ]  # fmt: skip
+
+
+def test_each_sound_is_that_of_its_turn_however_short_the_transcript(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from commands.headless import Choice, Headless
+    from commands.results import write_results
+
+    monkeypatch.setattr("app.turns.MAX_TURNS", 3)
+    flash = ScriptedFlash()
+    with engine_server(flash) as url, Headless(Choice(engine_url=url, engine_token=TOKEN)) as run:
+        run.wait_ready()
+        for words in (("One.",), ("One ", "two."), ("One ", "two ", "three.")):
+            flash.newest.words = words
+            run.text("Count.")
+        turns = write_results(run, tmp_path)["turns"]
+    assert [turn["text"] for turn in turns] == ["One two.", "Count.", "One two three."]
+    for turn in (turns[0], turns[2]):
+        assert len(read_wav(tmp_path / turn["sound"], 24_000)) == 1920 * len(turn["text"].split())
 
 
 def test_an_engine_that_dies_in_the_middle_of_a_reply(home: Path, tmp_path: Path) -> None:
