@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -65,16 +66,21 @@ def _history(settings: Settings) -> doctor.Finding:
     path = history_path()
     if not settings.keep_history:
         return doctor.Finding("history", "ok", "conversations are not kept (settings)")
-    folder = next(place for place in (path, *path.parents) if place.exists())
-    if not os.access(folder, os.W_OK):
-        return doctor.Finding("history", "warning", f"{folder} may not be written to", "Conversations are not kept.")
+    # SQLite makes files of its own beside the history while it writes.
+    folder = next(place for place in path.parents if place.exists())
+    for place in (folder, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            detail = f"{place} may not be written to; conversations are not kept"
+            return doctor.Finding(
+                "history", "warning", detail, f"Make it writable: chmod u+w {shlex.quote(str(place))}"
+            )
     if not path.exists():
         return doctor.Finding("history", "ok", f"{path} (not there yet)")
     try:
         with closing(History()) as history:
             kept = len(history.conversations(limit=-1))
     except HistoryError as error:
-        return doctor.Finding("history", "warning", str(error), "Until then conversations are not kept.")
+        return doctor.Finding("history", "warning", f"{error} Until then conversations are not kept.")
     return doctor.Finding("history", "ok", f"{path} ({kept} conversation{'' if kept == 1 else 's'})")
 
 

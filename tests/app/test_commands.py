@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,24 @@ def test_the_doctor_says_whether_conversations_can_be_kept(
     history.save(history.begin("m"), TranscriptTurn(1, "user", 0.0, "Hello", done=True))
     history.close()
     assert finding() == ("ok", f"{path} (1 conversation)")
+
+
+@pytest.mark.parametrize("closed", ["sightline", "sightline/history.sqlite3"])
+def test_the_doctor_says_what_to_make_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    History(tmp_path / "sightline" / "history.sqlite3").close()
+    really = os.access
+    # Whoever may write everywhere, as many test machines' user may, cannot be shown a closed door otherwise.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / closed and really(path, mode))
+    main.main(["doctor", "--no-engine", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    one = next(one for one in found["findings"] if one["name"] == "history")
+    assert one["status"] == "warning"
+    assert one["detail"] == f"{tmp_path / closed} may not be written to; conversations are not kept"
+    assert one["remedy"] == f"Make it writable: chmod u+w {tmp_path / closed}"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["bench"], ["bench", "--help"]])
