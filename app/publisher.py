@@ -23,13 +23,15 @@ class Publisher:
         self.shown = view
         self._published_s = float("-inf")
         self._lock = threading.Lock()
+        self._delivering = threading.RLock()  # no view overtakes another; a callback may subscribe
         self._subscribers: list[tuple[ViewCallback, AnnouncementCallback | None]] = []
 
     def subscribe(self, on_view: ViewCallback, on_announcement: AnnouncementCallback | None) -> Callable[[], None]:
         entry = (on_view, on_announcement)
-        with self._lock:
-            self._subscribers.append(entry)
-        on_view(self.shown)
+        with self._delivering:
+            with self._lock:
+                self._subscribers.append(entry)
+            on_view(self.shown)
 
         def unsubscribe() -> None:
             with self._lock:
@@ -48,11 +50,12 @@ class Publisher:
         urgent = at_once or self.view.phase is not self.shown.phase or self.view.problems is not self.shown.problems
         if not urgent and now_s - self._published_s < PUBLISH_S:
             return
-        self.shown, self._published_s = self.view, now_s
-        with self._lock:
-            subscribers = tuple(self._subscribers)
-        for on_view, _ in subscribers:
-            on_view(self.shown)
+        with self._delivering:
+            self.shown, self._published_s = self.view, now_s
+            with self._lock:
+                subscribers = tuple(self._subscribers)
+            for on_view, _ in subscribers:
+                on_view(self.shown)
 
     def announce(self, announcement: Announcement) -> None:
         with self._lock:

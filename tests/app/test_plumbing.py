@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from app import events as ev
 from app.inbox import Inbox, Overflow
 from app.latency import LatencyMeter
+from app.publisher import Publisher
 from app.sounds import MAX_KEPT, MAX_SAMPLES, Sounds
+from app.view import View
 from app.wire import Translator, response_create, session_update, sound_append, text_item
 from model.realtime.events import client_event_json, parse_client_event, parse_server_event
 
@@ -100,6 +102,30 @@ def test_latency_runs_from_the_arrival_of_the_last_voice() -> None:
     assert (latency.commit_ms, latency.first_text_ms, latency.first_speech_ms) == (300.0, 500.0, 550.0)
     assert (latency.segment_end_ms, latency.first_sample_ms) == (600.0, 700.0)
     assert meter.playback_started(1, 12.0) is None
+
+
+def test_no_subscriber_gets_an_old_view_after_a_newer_one() -> None:
+    front = Publisher(View())
+    got: list[float] = []
+    asked, newer_came = threading.Event(), threading.Event()
+
+    def on_view(view: View) -> None:
+        if not asked.is_set():  # the first view is on its way when the next one is made
+            asked.set()
+            assert not newer_came.wait(0.3)
+        got.append(view.level_dbfs)
+
+    def publish() -> None:
+        assert asked.wait(10)
+        front.change(level_dbfs=-20.0)
+        front.publish(1.0)
+        newer_came.set()
+
+    owner = threading.Thread(target=publish)
+    owner.start()
+    front.subscribe(on_view, None)
+    owner.join(10)
+    assert got == [-100.0, -20.0]
 
 
 def test_what_is_sent_can_be_read() -> None:
