@@ -158,11 +158,11 @@ class GraphSpeaker:
         flash, work, context = self._flash, self.buffers, self._context
         assert flash.talker is not None
         assert flash.spoken is not None
-        self._place = _kept_at(context.talker_cache, self._place, self._frame_calls)
         prompt = flash.spoken.prompt(flash, voice)
         n_rows = prompt.shape[0]
         rope = flash.talker_rope.text(context.talker_position, n_rows)
         flash.talker(prompt, rope, context.talker_cache)
+        self._place = _kept_at(context.talker_cache, self._place, self._frame_calls)  # the prompt may have moved it
         work.sum.copy_(flash.spoken.codec_bos)
         work.position.fill_(context.talker_position + n_rows)
         self._start_row = context.talker_cache.length

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.cache import KVCache
 from model.context import Context
 from model.errors import InputError
 from model.flash import Flash, load
@@ -18,6 +22,9 @@ from model.graphs.decoder import FIRST_BUCKET, bucket_for
 from model.graphs.reply import GraphSession
 from model.graphs.runner import MODES, choose_mode
 from model.memory import Memory
+from model.realtime.client_events import parse_client_event
+from model.realtime.config import Abilities
+from model.realtime.live_session import LiveSession
 from model.sampling import PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
 from model.session import Session
 from tests.model.graphs.replaying import HostNeededError, Recorder, ReplayRunner, recorded
@@ -126,8 +133,8 @@ def test_packed_weights_and_int8_caches(
 def test_a_reply_that_ends_by_itself(checkpoint_of: Callable[[str], Path], replays: ReplayRunner) -> None:
     """The stop of the text and of the speech are found on the device, after more has been asked for."""
     directory = checkpoint_of("plain")
-    said = []
-    for graphs in ("off", "static"):
+    said, last_code = [], None
+    for graphs in ("static", "off"):
         flash = load(directory, device="cpu", dtype="float32", graphs=graphs)
         session = greedy_session(flash)
         session.hear(noise(1.0))
@@ -138,11 +145,29 @@ def test_a_reply_that_ends_by_itself(checkpoint_of: Callable[[str], Path], repla
         )
         session = greedy_session(flash)
         session.hear(noise(1.0))
-        said.append([whole, say(session, max_tokens=9, max_frames=300)])
+        endless = say(session, max_tokens=9, max_frames=40)
+        if last_code is None:
+            last_code, n_before = newest_code(session, endless.done.stats.n_frames)
+        assert flash.config.talker is not None
+        talker = replace(flash.config.talker, codec_eos_token_id=last_code)  # and this code the speech
+        flash.config = replace(flash.config, talker=talker)
+        session = greedy_session(flash)
+        session.hear(noise(1.0))
+        said.append([whole, endless, say(session, max_tokens=9, max_frames=300)])
     assert_equal(*said)
-    ended = said[0][1]
-    assert ended.done.stats.stop == "end"
+    ended = said[0][-1]
+    assert (ended.done.stats.stop, ended.done.stats.speech_stop) == ("end", "end")
+    assert ended.done.stats.n_frames == n_before > 0
     assert ended.tokens == said[0][0].tokens[: said[0][0].tokens.index(said[0][0].tokens[5])]
+
+
+def newest_code(session: Session, n_frames: int) -> tuple[int, int]:
+    """The code of codebook 1 that comes first as late as possible in the last reply, and the frames before it."""
+    graphs = session._makers._graphs
+    assert graphs is not None
+    assert graphs.speaker is not None
+    codes = graphs.speaker.buffers.codes[:n_frames, 0].tolist()
+    return max(((code, codes.index(code)) for code in codes), key=lambda found: found[1])
 
 
 def test_an_empty_reply_stays_silent(checkpoint_of: Callable[[str], Path], replays: ReplayRunner) -> None:
@@ -298,6 +323,24 @@ def test_a_cache_that_has_grown_is_recorded_anew(
     assert_equal(*said)
 
 
+def test_a_prompt_that_moves_the_cache_is_seen(both: Callable[..., tuple[Flash, Flash]]) -> None:
+    """The Talker reads its prompt when a reply begins; steps recorded before that are for another place."""
+    session = both("plain")[1].session("", seed=1, max_positions=64)
+    session.read("Hello.")
+    graphs = session._makers._graphs
+    assert graphs is not None
+    assert graphs.speaker is not None
+    say(session, max_tokens=2, max_frames=2)
+    cache = session.context.talker_cache
+    place = cache.keys[0].data_ptr()
+    assert graphs.speaker._frame_calls
+    cache.advance(cache.capacity - cache.length - 4)
+    graphs.speaker.begin("ethan", 2)
+    assert cache.keys[0].data_ptr() != place
+    assert graphs.speaker._place == cache.keys[0].data_ptr()
+    assert not graphs.speaker._frame_calls
+
+
 def test_a_transcription_at_the_end_of_the_budget_does_not_move_the_cache(
     both: Callable[..., tuple[Flash, Flash]],
 ) -> None:
@@ -307,6 +350,52 @@ def test_a_transcription_at_the_end_of_the_budget_does_not_move_the_cache(
     place = session.context.thinker_cache.keys[0].data_ptr()
     session.transcribe_user(max_tokens=256)
     assert session.context.thinker_cache.keys[0].data_ptr() == place
+
+
+def test_a_transcription_of_a_long_turn_does_not_move_the_cache(checkpoint_of: Callable[[str], Path]) -> None:
+    """The engine asks for as many tokens as half a minute may hold, and the model never ends by itself."""
+    flash = load(checkpoint_of("plain"), device="cpu", dtype="float32", graphs="static")
+    flash.generation = replace(flash.generation, stop_ids=frozenset())
+    session = greedy_session(flash, max_positions=480)
+    session.hear(noise(30.0))
+    session.commit()
+    cache = session.context.thinker_cache
+    place, capacity = cache.keys[0].data_ptr(), cache.capacity
+    assert session.transcribe_user(max_tokens=16 + 16 * 30)
+    assert (cache.keys[0].data_ptr(), cache.capacity) == (place, capacity)
+
+
+def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
+    both: Callable[..., tuple[Flash, Flash]],
+) -> None:
+    """The memory plan has room for one conversation."""
+    flash = both("plain")[1]
+    held: list[weakref.ref[KVCache]] = []
+    n_alive = []
+
+    class Watched:
+        voices = flash.voices
+
+        def session(self, instructions: str | None, voice: str | None) -> Session:
+            n_alive.append(sum(made() is not None for made in held))
+            session = flash.session(instructions, voice, max_positions=400)
+            held.extend(weakref.ref(made) for made in (session.context.thinker_cache, session.context.talker_cache))
+            return session
+
+    live = LiveSession(
+        Watched(), Abilities("model", flash.voices, False), lambda event: None, lambda name: None, None, "sess_1"
+    )
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
+    for number in range(3):
+        for event in (
+            {"type": "session.update", "session": {"instructions": f"Number {number}."}},
+            {"type": "conversation.item.create", "item": message},
+            {"type": "response.create", "response": {"max_output_tokens": 2}},
+        ):
+            live.handle(parse_client_event(json.dumps(event)))
+        while live.work(True, 1.0, 0.0):
+            pass
+    assert n_alive == [0, 0, 0, 0]
 
 
 def test_modes() -> None:
