@@ -27,7 +27,7 @@ from torch import nn
 from model.config import Code2WavConfig
 from model.errors import InputError
 
-_DILATIONS = (1, 3, 9)  # of the three residual units of a decoder block
+DILATIONS = (1, 3, 9)  # of the three residual units of a decoder block
 _KERNEL = 7
 _SNAKE_EPSILON = 1e-9
 # Up to here a convolution copies its windows; above, the copies cost more than the calls that they save.
@@ -214,7 +214,7 @@ class DecoderBlock(nn.Module):
             [
                 Snake(in_channels),
                 LookAheadUpsampler(in_channels, out_channels, rate),
-                *(ResidualUnit(out_channels, dilation) for dilation in _DILATIONS),
+                *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS),
             ]
         )
 
@@ -262,7 +262,7 @@ class Attention(nn.Module):
         """[T, hidden] -> [T, hidden]; `keys` and `values` [kv_heads, window, head_dim] are the layer's ring."""
         n_new, window = x.shape[0], keys.shape[1]
         qkv = cast(nn.Linear, self.qkv)(x).view(n_new, -1, self.head_dim).transpose(0, 1)  # [H + 2 * H_kv, T, D]
-        turned = _rotate(qkv[: self.n_heads + self.n_kv_heads], rope)
+        turned = rotate(qkv[: self.n_heads + self.n_kv_heads], rope)
         query, key, value = turned[: self.n_heads], turned[self.n_heads :], qkv[-self.n_kv_heads :]
         if n_new == 1:  # the ring holds exactly what the frame may see; order does not matter to attention
             slot, n_seen = at % window, min(at + 1, window)
@@ -389,7 +389,7 @@ class Transformer(nn.Module):
         return cast(torch.Tensor, self.norm(x))
 
 
-def _rotate(x: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def rotate(x: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Rotary positions on [H, T, D], halves convention."""
     cos, sin = rope
     first, second = x.chunk(2, dim=-1)
@@ -445,11 +445,11 @@ class Code2Wav(nn.Module):
         config = self.config
         like = self.code_embedding.weight.detach()
         ring = (config.num_hidden_layers, config.num_key_value_heads, config.sliding_window, config.head_dim)
-        paddings = [(module.dwconv.padding, config.hidden_size) for _, module in self._stages()]
+        paddings = [(module.dwconv.padding, config.hidden_size) for _, module in self.stages()]
         paddings.append((_KERNEL - 1, config.hidden_size))
         widths = [config.decoder_dim >> n for n in range(len(config.upsample_rates) + 1)]
         for channels in widths[1:]:
-            paddings += [((_KERNEL - 1) * dilation, channels) for dilation in _DILATIONS]
+            paddings += [((_KERNEL - 1) * dilation, channels) for dilation in DILATIONS]
         paddings.append((_KERNEL - 1, widths[-1]))
         return Code2WavState(
             n_frames=0,
@@ -459,7 +459,8 @@ class Code2Wav(nn.Module):
             steps=[like.new_zeros((1, channels)) for channels in widths[:-1]],
         )
 
-    def _stages(self) -> list[tuple[Upsampler, ConvNeXt]]:
+    def stages(self) -> list[tuple[Upsampler, ConvNeXt]]:
+        """The steps between transformer and decoder: each upsampling and what follows it."""
         return [
             (cast(Upsampler, stage[0]), cast(ConvNeXt, stage[1])) for stage in cast(list[nn.ModuleList], self.upsample)
         ]
@@ -479,14 +480,14 @@ class Code2Wav(nn.Module):
         x = self.code_embedding(codes + self.offsets).mean(1)  # [n, hidden]
         x = self.pre_transformer(x, state)
         state.n_frames += n_frames
-        for upsampler, convnext in self._stages():
+        for upsampler, convnext in self.stages():
             x = convnext(upsampler(x), next(tails))
         x = self.decoder[0](x, next(tails))
         for number, (block, step) in enumerate(zip(self.decoder[1:-2], state.steps, strict=True)):
             if not len(x):  # the block before has only just got its first step
                 return codes.new_zeros(0, dtype=state.keys.dtype)
             primed = number < state.n_blocks_primed
-            x = block(x, step, primed, [next(tails) for _ in _DILATIONS])
+            x = block(x, step, primed, [next(tails) for _ in DILATIONS])
             state.n_blocks_primed = max(state.n_blocks_primed, number + 1)
         x = self.decoder[-1](self.decoder[-2](x), next(tails))  # [m, 1]
         return cast(torch.Tensor, x[:, 0].clamp_(-1, 1))

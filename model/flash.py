@@ -22,7 +22,7 @@ from model.cpu_storage import ColumnStorage
 from model.device import choose_device, choose_dtype, free_bytes
 from model.errors import InputError
 from model.generation import Generation, read_generation
-from model.graphs.experts import read_nothing_back
+from model.graphs.experts import check_host_experts, read_nothing_back
 from model.graphs.runner import choose_mode
 from model.images import ImageSettings, preprocess
 from model.int8_cache import Int8KVCache
@@ -264,6 +264,7 @@ def load(
     checkpoint = Checkpoint(path)
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of)
+    check_host_experts(memory, is_packed=quantize is not None or stored is not None, mode=mode)
     if stored is None:
         checkpoint.verify(expected)
         if storage is None and quantize is not None:

@@ -18,12 +18,13 @@ from model.checkpoint import Filler
 from model.config import parse_config
 from model.device import choose_device, choose_dtype
 from model.flash import Flash, assemble
+from model.graphs.experts import check_host_experts
 from model.graphs.runner import choose_mode
 from model.memory import Memory
 from model.parts import build
 from model.quant.formats import GetTensor
 from model.quant.packing import PackedWeight, QuantSpec
-from model.quant.parts import Policy
+from model.quant.parts import Part, Policy
 from model.quant.placement import PlacedStorage
 from model.quant.storage import Backend, PackedEmbedding, PackedExperts, PackedLinear, backend_for
 from model.random_checkpoint import random_tensor
@@ -117,6 +118,8 @@ def random_model(
     number_type = choose_dtype(dtype, config.dtype, where)
     memory = Memory() if memory is None else memory
     shapes = expected_tensors(config)
+    mode = choose_mode(graphs, where)
+    check_host_experts(memory, is_packed=Part.THINKER_EXPERTS in policy.storage, mode=mode)
 
     def storage(place: torch.device) -> RandomStorage:
         return RandomStorage(policy, RandomSource(shapes, place, seed), shapes, number_type, backend_for(place))
@@ -148,7 +151,7 @@ def random_model(
             device=where,
             dtype=number_type,
             memory=memory,
-            mode=choose_mode(graphs, where),
+            mode=mode,
         )
 
 

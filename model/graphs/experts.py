@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.errors import InputError
+from model.memory import Memory
 from model.moe import Experts, SparseMLP
 from model.quant import packing
-from model.quant.packing import PackedWeight
 from model.quant.placement import HostExperts
 from model.quant.storage import MAX_MATVEC_POSITIONS, PackedExperts
 
@@ -43,7 +43,13 @@ def read_nothing_back(module: nn.Module) -> None:
             part.experts = GatheredExperts(experts)
         elif isinstance(experts, PackedExperts | HostExperts) and experts.expert_mlp is None:
             experts.expert_mlp = packing.gathered_expert_mlp
-        if isinstance(experts, HostExperts) and not isinstance(experts.gate_up, PackedWeight):
-            raise InputError(
-                "experts in host memory need packed weights for decoding in graphs; load with quantize or graphs='off'"
-            )
+
+
+def check_host_experts(memory: Memory, *, is_packed: bool, mode: str) -> None:
+    """Raises InputError when the recorded steps could not read the experts in host memory. Before loading."""
+    if memory.host_expert_layers and not is_packed and mode != "off":
+        raise InputError(
+            f"host_expert_layers is {memory.host_expert_layers} (the engine's --host-expert-layers), but experts in "
+            "host memory need packed weights for decoding in graphs; load with quantize='int4' (the engine's "
+            "--quantize int4), load a packed checkpoint, or set graphs='off'"
+        )

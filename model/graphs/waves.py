@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.code2wav import _DILATIONS, Attention, Code2Wav, Code2WavState, TransformerLayer, _rotate
+from model.code2wav import DILATIONS, Attention, Code2Wav, Code2WavState, TransformerLayer, rotate
 
 
 class WaveBuffers:
@@ -59,11 +59,11 @@ class WaveStep:
         rows = (work.count + self.new).clamp_(max=work.codes.shape[0] - 1)
         x = model.code_embedding(work.codes.index_select(0, rows) + model.offsets).mean(1)
         x = self._transform(x)
-        for upsampler, convnext in model._stages():
+        for upsampler, convnext in model.stages():
             x = convnext(upsampler(x), next(tails))
         x = model.decoder[0](x, next(tails))
         for block, step in zip(model.decoder[1:-2], state.steps, strict=True):
-            x = block(x, step, True, [next(tails) for _ in _DILATIONS])
+            x = block(x, step, True, [next(tails) for _ in DILATIONS])
         x = model.decoder[-1](model.decoder[-2](x), next(tails))
         self.samples.copy_(x[:, 0].clamp(-1, 1))
         work.count.add_(len(self.new))
@@ -98,7 +98,7 @@ class WaveStep:
         part: Attention = layer.self_attn
         n_new = x.shape[0]
         qkv = cast(nn.Linear, part.qkv)(layer.input_layernorm(x)).view(n_new, -1, part.head_dim).transpose(0, 1)
-        turned = _rotate(qkv[: part.n_heads + part.n_kv_heads], rope)
+        turned = rotate(qkv[: part.n_heads + part.n_kv_heads], rope)
         query, key, value = turned[: part.n_heads], turned[part.n_heads :], qkv[-part.n_kv_heads :]
         seen_keys, seen_values = torch.cat((keys, key), dim=1), torch.cat((values, value), dim=1)
         keys.index_copy_(1, targets, key)

@@ -19,9 +19,6 @@ from torch import Tensor
 
 from model.quant.packing import PackedWeight
 
-# Tokens for which re-reading the weights per token still beats unpacking the whole matrix once.
-MAX_MATVEC_TOKENS = 4
-
 
 def _configs() -> list[Any]:
     if triton.knobs.runtime.interpret:

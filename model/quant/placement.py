@@ -80,10 +80,7 @@ class HostEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         if self.gather_rows is not None:
             return self.gather_rows(ids, self.table, self.dtype)
-        here = ids.to("cpu")
-        if isinstance(self.table, PackedWeight):
-            return packing.embedding(here, self.table, self.dtype).to(self.device)
-        return F.embedding(here, self.table).to(self.device, self.dtype)
+        return packing.gather_rows(ids.to("cpu"), self.table, self.dtype).to(self.device)
 
 
 def _product(x: Tensor, weight: Weight) -> Tensor:

@@ -27,14 +27,11 @@ MAX_MATVEC_POSITIONS = 4
 
 
 class Backend:
-    """Which functions do few-position products: the plain twins, or the Triton kernels on a CUDA device.
+    """Which functions do few-position products: the plain twins, or the Triton kernels on a CUDA device."""
 
-    ``gathered`` twins need nothing read back from the device; they are for graphs on devices without kernels.
-    """
-
-    def __init__(self, *, kernels: bool, gathered: bool = False) -> None:
+    def __init__(self, *, kernels: bool) -> None:
         self.matvec: Matvec | None = None
-        self.expert_mlp: ExpertMLP | None = packing.gathered_expert_mlp if gathered else None
+        self.expert_mlp: ExpertMLP | None = None
         self.gather_rows: GatherRows | None = None
         if kernels:
             from model.quant import kernels as triton_kernels

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.cache import KVCache
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, Filler
 from model.config import load_config
 from model.context import Kind
 from model.errors import InputError, OutOfMemoryError
@@ -251,6 +251,12 @@ def test_packed_weights_on_the_host(packed: Path) -> None:
     assert abs(replies[0].samples - replies[1].samples).max() < 1e-4
 
 
-def test_graphs_need_packed_experts_on_the_host(checkpoint_of: Callable[[str], Path]) -> None:
-    with pytest.raises(InputError, match="quantize"):
+def test_graphs_need_packed_experts_on_the_host(
+    checkpoint_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise AssertionError("weights were read first")
+
+    monkeypatch.setattr(Filler, "fill", fill)
+    with pytest.raises(InputError, match=r"--host-expert-layers.*--quantize int4"):
         load(checkpoint_of("plain"), device="cpu", memory=Memory(host_expert_layers=2), graphs="static")
