@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -218,6 +219,26 @@ def test_quitting_works_in_a_window_that_is_not_the_active_one(desk: Desk) -> No
     QTest.keyClick(desk.window.question.field, Qt.Key.Key_Q, CTRL)
     assert closed
     other.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="scan codes are the platform's own")
+def test_quitting_works_on_a_keyboard_of_another_script_and_by_no_other_key(desk: Desk) -> None:
+    closed: list[bool] = []
+    desk.window.closing.connect(lambda: closed.append(True))
+    short_i, ef, scan_q, scan_a = 0x419, 0x424, 24, 38
+    alt = Qt.KeyboardModifier.AltModifier
+
+    def key(code: int, modifier: Qt.KeyboardModifier, scan_code: int) -> None:
+        QApplication.sendEvent(
+            desk.window.question.field, QKeyEvent(QEvent.Type.KeyPress, code, modifier, scan_code, 0, 0, "")
+        )
+
+    key(Qt.Key.Key_A, CTRL, scan_q)  # a French keyboard
+    key(ef, CTRL, scan_a)
+    key(short_i, alt, scan_q)
+    assert not closed
+    key(short_i, CTRL, scan_q)
+    assert closed
 
 
 def test_losing_the_window_lets_the_talk_key_go(desk: Desk) -> None:
