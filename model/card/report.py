@@ -19,7 +19,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"`{result['command']}`",
         "",
     ]
-    for part in (_tests, _fit, _latency, _steps, _peer, _profile):
+    for part in (_failed, _tests, _fit, _latency, _steps, _peer, _profile):
         lines += part(result)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -27,6 +27,13 @@ def markdown(result: dict[str, Any]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     rule = "|".join(["---", *("---:" for _ in head[1:])])
     return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def _failed(result: dict[str, Any]) -> list[str]:
+    if not result.get("failed"):
+        return []
+    rows = [(part, " ".join(why.split()).replace("|", "/")[:300]) for part, why in result["failed"].items()]
+    return ["## Parts that failed", "", *_table(("part", "why"), rows)]
 
 
 def _tests(result: dict[str, Any]) -> list[str]:

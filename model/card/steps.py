@@ -9,6 +9,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from model.errors import InputError
 from model.flash import Flash
 from model.moe import SparseMLP
 from model.quant.packing import PackedWeight
@@ -120,7 +121,9 @@ def time_steps(flash: Flash, session: Session, n_steps: int) -> list[StepTime]:
             makers.writer.write(WARM_UP).get()
             synchronize(flash.device)
             clock = perf_counter()
-            makers.writer.write(n_steps).get()
+            n_written = len(makers.writer.write(n_steps).get().tokens)
+            if n_written < n_steps:  # the text has ended: an average over steps that did nothing would be too good
+                raise InputError(f"the text ended after {n_written} of {n_steps} tokens to time; give fewer --steps")
             found["Thinker token"] = (perf_counter() - clock) * 1000 / n_steps
             if makers.speaker is not None:
                 makers.speaker.speak(WARM_UP).get()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from model.card import bench
 from model.card.bench import main
 from model.card.conversation import union_ms
 from model.card.peer import fewer_layers
-from model.card.steps import step_bytes, weight_bytes
+from model.card.steps import step_bytes, time_steps, weight_bytes
 from model.config import parse_config
+from model.errors import InputError
 from model.memory import Memory
 from model.quant.packing import QuantSpec
 from model.quant.parts import Policy, default_policy
@@ -47,6 +51,52 @@ def test_every_part(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert all(row["ms"] > 0 and row["bytes_read"] > 0 for row in result["steps"])
     assert 0 < result["profile"]["busy_ms"] <= result["profile"]["total_ms"] * 1.5
     assert "Thinker token" in text
+
+
+SMALL = ["--device", "cpu", "--positions", "600", "--graphs", "static", "--turns", "1", "--steps", "3", "--tokens", "4"]
+SMALL += ["--frames", "4", "--sound-s", "1", "--pictures", "1"]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.cuda.OutOfMemoryError("CUDA out of memory"), subprocess.TimeoutExpired("pytest", 1800)], ids=str
+)
+def test_a_part_that_fails_costs_no_other(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Time on a card is short: what was found before is on disk when a part fails, and the next part runs."""
+    on_disk = {}
+
+    def fail(*_: object) -> None:
+        on_disk.update(json.loads((tmp_path / "gpu-results.json").read_text()))
+        raise error
+
+    monkeypatch.setattr(bench, "latency", fail)
+    only = ["--only", "fit", "latency", "steps", "--out", str(tmp_path)]
+    assert main(["--config", str(tiny), *SMALL, *only]) == 1
+    assert on_disk["fit"]["caches"] > 0
+    result = json.loads((tmp_path / "gpu-results.json").read_text())
+    assert list(result["failed"]) == ["latency"]
+    assert len(result["steps"]) == 3
+    assert str(error) in (tmp_path / "gpu-results.md").read_text()
+
+
+@pytest.mark.parametrize("option", ["--turns", "--steps"])
+def test_nothing_to_measure_is_refused(tiny: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--config", str(tiny), *SMALL, option, "0"])
+    assert "expected 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("graphs", ["off", "static"])
+def test_steps_after_the_end_of_a_text_are_not_timed(graphs: str) -> None:
+    config = random_config(make_tokenizer())
+    flash = random_model(config, POLICY, device="cpu", dtype="float32", graphs=graphs)
+    every = frozenset(range(flash.config.thinker.text.vocab_size))
+    flash.generation = replace(flash.generation, stop_ids=every)
+    session = flash.session("", seed=0, max_positions=600)
+    session.read("Go on.")
+    with pytest.raises(InputError, match="after 0 of 3"):
+        time_steps(flash, session, 3)
 
 
 def test_a_missing_config_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
