@@ -170,6 +170,27 @@ def test_narration_tells_what_changes_before_the_camera_until_it_is_turned_off(t
         assert any("no picture" in announcement.text for announcement in user.announced)
 
 
+def test_a_question_before_anything_was_heard_of_a_narration_is_asked_without_its_prompt(tmp_path: Path) -> None:
+    started, may_go_on = threading.Event(), threading.Event()
+
+    def gate() -> None:
+        started.set()
+        assert may_go_on.wait(PATIENCE_S)
+
+    flash = ScriptedFlash(gate=gate)
+    with remote_room(tmp_path, flash, pictures=str(SAMPLES / "table.jpg")) as user:
+        user.wait(lambda view: view.devices.picture_source and view.phase is Phase.LISTENING)
+        user.assistant.send(cmd.SetNarration(True))
+        assert started.wait(PATIENCE_S)
+        user.assistant.send(cmd.SendText("What time is it?"))
+        user.wait(lambda view: view.transcript)
+        may_go_on.set()
+        user.wait_answered(1)
+        asked = [value for kind, value in flash.newest.held if kind == "user"]
+    assert asked == ["What time is it?"]
+    assert user.said == [("user", "What time is it?", ""), ("assistant", "One two three four.", "")]
+
+
 def test_half_a_character_breaks_neither_wire_nor_history(tmp_path: Path) -> None:
     with remote_room(tmp_path, ScriptedFlash()) as user:
         user.wait_phase(Phase.LISTENING)
