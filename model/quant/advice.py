@@ -122,6 +122,12 @@ def _experts_to_host(plan_of: PlanOf, config: ModelConfig, plan: Plan) -> tuple[
     return plan, line if plan.fits else line + "; the rest of the model still does not fit"
 
 
+HOW_TO_GIVE = (
+    "The window and `converse` take --quantize only: for the others, start `main.py engine` by itself with these and "
+    "give its address."
+)
+
+
 def refusal(given: Plan, fitting: Plan) -> OutOfMemoryError:
     """The error for a plan that does not fit, with the settings of one that does."""
     need, there = given.card_bytes / GB, given.limit_bytes / GB
@@ -133,7 +139,7 @@ def refusal(given: Plan, fitting: Plan) -> OutOfMemoryError:
     if not fitting.fits:
         least = fitting.card_bytes / GB
         return OutOfMemoryError(f"{says}; with every setting that saves memory it still needs {least:.2f} GB")
-    return OutOfMemoryError(f"{says}; it fits with {_options(given.settings, fitting.settings)}")
+    return OutOfMemoryError(f"{says}; it fits with {_options(given.settings, fitting.settings)}. {HOW_TO_GIVE}")
 
 
 def _options(given: Settings, fitting: Settings) -> str:
