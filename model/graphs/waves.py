@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.code2wav import DILATIONS, Attention, Code2Wav, Code2WavState, TransformerLayer, rotate
+from model.code2wav import Code2Wav
+from model.code2wav_layers import DILATIONS, Attention, Code2WavState, TransformerLayer, rotate
 
 
 class WaveBuffers:
