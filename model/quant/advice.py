@@ -123,7 +123,7 @@ def _experts_to_host(plan_of: PlanOf, config: ModelConfig, plan: Plan) -> tuple[
 
 
 HOW_TO_GIVE = (
-    "The window and `converse` take --quantize only: for the others, start `main.py engine` by itself with these and "
+    "The window and `converse` take int8 or int4 only: for the others, start `main.py engine` by itself with these and "
     "give its address."
 )
 
