@@ -15,10 +15,7 @@ def take(folder: Path) -> None:
     settings = {"pictures": f"file:{SAMPLES / 'table.jpg'}", "reply_limit_s": 20.0}
     with session() as user, user.app(settings) as app:
         app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
-        app.sound.speak(SAMPLES / "question-1.wav", wait=False)
-        app.wait_state("Speaking")
-        app.wait_until(lambda: len(app.transcript.rpartition("Sightline")[2]) > 10, "some of the reply was heard")
-        app.screenshot(folder / "window-speaking.png")
+        app.wait_until(lambda: _caught_speaking(app, folder / "window-speaking.png"), "a reply that lasts", 120)
         app.wait_state("Listening")
         app.wait_until(lambda: "…" not in app.transcript, "the question is written down", 60)
         if "random weights" in app.status("Engine:"):
@@ -30,6 +27,18 @@ def take(folder: Path) -> None:
         app.wait_until(lambda: "microphone" in app.problems.lower(), "the problem is shown")
         app.wait_until(lambda: _stands_still(app, folder / "window-problem.png"), "the level meter has fallen")
         app.quit()
+
+
+def _caught_speaking(app: Desktop, path: Path) -> bool:
+    """Asks, and takes the picture while the reply is spoken; False when the reply was over before it was taken."""
+    app.wait_state("Listening")
+    app.sound.speak(SAMPLES / "question-1.wav", wait=False)
+    app.wait_state("Speaking")
+    while len(app.transcript.rpartition("Sightline")[2]) <= 10:
+        if app.state != "Speaking":
+            return False
+    app.screenshot(path)
+    return app.state == "Speaking"
 
 
 def _stands_still(app: Desktop, path: Path) -> bool:
