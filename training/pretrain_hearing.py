@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training import config, hearing_audio, hearing_data
+from training import config, hearing_audio, hearing_data, muon
 from training.feeder import batches
 from training.stage import Saver, add_options, begin, make_audio_tower
-from training.voice_loop import learning_rate, set_rate
+from training.voice_loop import learning_rate
 
 SUBFRAMES = 2  # phone labels for each audio token
 SUBFRAME_S = 1 / (hearing_audio.TOKENS_PER_CHUNK * SUBFRAMES)
@@ -136,12 +136,16 @@ def main() -> None:
     """Train for the given minutes."""
     parser = argparse.ArgumentParser(description="Pretraining of the audio encoder.")
     add_options(parser, minutes=30)
-    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=_LEARNING_RATE, help="learning rate")
+    parser.add_argument("--decay", type=float, default=0.5, help="share of the time in which the learning rate falls")
     options = parser.parse_args()
     device = begin(options)
     ear = PhoneEar().to(device)
-    optimizer = torch.optim.AdamW(ear.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    matrices = muon.hidden_matrices(ear.tower, without=())
+    optimizer = muon.Mixed(
+        matrices, [{"params": muon.others(ear.parameters(), matrices)}], lr=options.rate, weight_decay=0.01
+    )
     saver = Saver(options.runs / "hearing_encoder.pt", {"ear": ear, "optimizer": optimizer})
     step = saver.restore()
     start = partial(_start, options.runs, options.batch)
@@ -151,7 +155,7 @@ def main() -> None:
             batch, phones, labels = next_batch()
             batch, labels = hearing_audio.SoundBatch(batch.mel.to(device), batch.n_frames), labels.to(device)
             done = (time.monotonic() - started) / 60 / options.minutes
-            set_rate(optimizer, learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=0.5))
+            optimizer.set_rate(learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=options.decay))
             log_probs = ear(batch)
             ctc, frames = losses(log_probs, batch, phones, labels)
             optimizer.zero_grad()

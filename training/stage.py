@@ -87,7 +87,7 @@ class Saver:
         state = torch.load(self._path, map_location="cpu", weights_only=True)
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
-            if isinstance(part, torch.optim.Optimizer):
+            if isinstance(part, torch.optim.AdamW):
                 for group in part.param_groups:  # a state saved by the slow way would bring it back
                     group["fused"] = part.defaults["fused"]
         print(f"going on from step {state['step']} of {self._path}", flush=True)

@@ -176,13 +176,37 @@ def _starts(pieces: list[torch.Tensor]) -> list[int]:
     return starts
 
 
+def _normed(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon) * weight
+
+
+def _turned(
+    x: torch.Tensor, weight: torch.Tensor, epsilon: float, cos: torch.Tensor, sin: torch.Tensor
+) -> torch.Tensor:
+    """Heads [N, H, D], normed and turned by their rotary positions [N, D]."""
+    first, second = _normed(x, weight, epsilon).chunk(2, -1)
+    cos, sin = (part[:, None, : first.shape[-1]] for part in (cos, sin))  # both halves of the positions are equal
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
+
+
+def _gated(both: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """SwiGLU of an expert's gate and up halves [N, 2 * inner], times the expert's weight for each token [N]."""
+    gate, up = both.chunk(2, -1)
+    return F.silu(gate) * up * weight[:, None]
+
+
+def compile_elementwise() -> None:
+    """Fuse what lies between the matrix products: saves a sixth of a step on a CPU. Needs a C++ compiler."""
+    for function in (_normed, _turned, _gated):
+        globals()[function.__name__] = torch.compile(function, dynamic=True)
+
+
 def _rms(norm: Any, x: torch.Tensor) -> torch.Tensor:
-    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+    return _normed(x, norm.weight, norm.variance_epsilon)
 
 
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    first, second = x.chunk(2, -1)
-    return x * cos[:, None] + torch.cat((-second, first), -1) * sin[:, None]
+def _head_norm(norm: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    return _turned(x, norm.weight, norm.variance_epsilon, cos, sin)
 
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
@@ -194,8 +218,8 @@ def _attend(
     """Attention over [N, hidden]; keys and values [N, heads, D] are appended to `kept` when given."""
     attention = layer.self_attn
     head_dim, n_tokens = attention.head_dim, x.shape[0]
-    query = _rotate(_rms(attention.q_norm, attention.q_proj(x).view(n_tokens, -1, head_dim)), cos, sin)
-    key = _rotate(_rms(attention.k_norm, attention.k_proj(x).view(n_tokens, -1, head_dim)), cos, sin)
+    query = _head_norm(attention.q_norm, attention.q_proj(x).view(n_tokens, -1, head_dim), cos, sin)
+    key = _head_norm(attention.k_norm, attention.k_proj(x).view(n_tokens, -1, head_dim), cos, sin)
     value = attention.v_proj(x).view(n_tokens, -1, head_dim)
     groups = attention.num_key_value_groups
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)  # [N, H, D]
@@ -239,10 +263,8 @@ def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         token, rank = (chosen == number).nonzero(as_tuple=True)
         shares.append(len(token))
         if len(token):
-            half = F.linear(x.index_select(0, token), gate_up)
-            first, second = half.chunk(2, -1)
-            y = F.linear(F.silu(first) * second, down) * top[token, rank, None]
-            out = out.index_add(0, token, y)
+            inner = _gated(F.linear(x.index_select(0, token), gate_up), top[token, rank])
+            out = out.index_add(0, token, F.linear(inner, down))
     load = torch.tensor(shares, dtype=torch.float32, device=x.device) / max(1, sum(shares))
     return out, experts.num_experts * (load * probabilities.mean(0)).sum()
 
@@ -331,8 +353,8 @@ def decode(
             attention = layer.self_attn
             parts = [projection(y).view(len(rows), -1, attention.head_dim)
                      for projection in (attention.q_proj, attention.k_proj, attention.v_proj)]  # fmt: skip
-            query = _rotate(_rms(attention.q_norm, parts[0]), cos, sin)[:, :, None]
-            key = _rotate(_rms(attention.k_norm, parts[1]), cos, sin)
+            query = _head_norm(attention.q_norm, parts[0], cos, sin)[:, :, None]
+            key = _head_norm(attention.k_norm, parts[1], cos, sin)
             for cache, new in zip(caches[number], (key, parts[2]), strict=True):
                 cache[:, :, place] = new.repeat_interleave(attention.num_key_value_groups, 1)
             keys, values = (cache[:, :, : place + 1] for cache in caches[number])

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from training import config
+from training import config, muon, peers
 from training.feeder import batches
 from training.stage import Saver, add_options, begin, load_part_of, make_thinker
-from training.thinker import Batch, Output, forward
+from training.thinker import Batch, Output, compile_elementwise, forward
 from training.thinker_data import training_maker
 from training.voice_loop import learning_rate
 
@@ -30,6 +30,7 @@ _LEARNING_RATE = 1.5e-3
 _ENCODER_FACTOR = 0.3
 _WARMUP_STEPS = 100
 _BALANCE_WEIGHT = 0.02
+_SEED_STRIDE = 10_007  # between peers
 # Rows of each kind in one batch.
 DEFAULT_MIX = "typed=3,image=3,heard=6,spoken=5"
 
@@ -95,16 +96,27 @@ def main() -> None:
     parser.add_argument("--encoders", choices=("frozen", "trained"), default="frozen")
     parser.add_argument("--rate", type=float, default=_LEARNING_RATE, help="learning rate")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the time in which it falls; 0: more follows")
+    parser.add_argument("--peers", type=int, default=1, help="processes that train together, each with its own batches")
+    parser.add_argument("--compile", action="store_true", help="fuse the element-wise parts (needs a C++ compiler)")
     options = parser.parse_args()
+    peers.run(train, options, options.peers)
+
+
+def train(options: argparse.Namespace, rank: int) -> None:
+    """Train as one of the peers; the one of rank 0 saves and reports."""
     mix = parse_mix(options.mix)
     device = begin(options)
+    if options.compile:
+        compile_elementwise()
     thinker = make_thinker().to(device)
     encoders = [*thinker.model.audio_tower.parameters(), *thinker.model.visual.parameters()]
-    decoder = [
-        p for part in (thinker.model.language_model, thinker.lm_head) for p in part.parameters() if p.requires_grad
-    ]
-    optimizer = torch.optim.AdamW(
-        [{"params": decoder}, {"params": encoders}], betas=(0.9, 0.98), weight_decay=0.02, fused=True
+    matrices = muon.hidden_matrices(thinker.model.language_model, without=("embed_tokens", "gate.weight"))
+    rest = muon.others([*thinker.model.language_model.parameters(), *thinker.lm_head.parameters()], matrices)
+    optimizer = muon.Mixed(
+        matrices,
+        [{"params": rest}, {"params": encoders, "factor": _ENCODER_FACTOR}],
+        lr=options.rate,
+        weight_decay=0.02,
     )
     saver = Saver(options.runs / "thinker.pt", {"thinker": thinker, "optimizer": optimizer})
     step = saver.restore()
@@ -114,16 +126,18 @@ def main() -> None:
         source.refresh()
     means: dict[str, float] = {}
     started = time.monotonic()
-    with batches(partial(_start, options.runs, mix), config.SEED + step, options.workers) as next_batch:
-        while time.monotonic() - started < options.minutes * 60:
+    with batches(
+        partial(_start, options.runs, mix), config.SEED + step + _SEED_STRIDE * rank, options.workers
+    ) as next_batch:
+        while (done := peers.mean((time.monotonic() - started) / 60 / options.minutes)) < 1:
             batch = next_batch()
-            done = (time.monotonic() - started) / 60 / options.minutes
             rate = learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=max(options.decay, 1e-6))
-            optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = rate, rate * _ENCODER_FACTOR
+            optimizer.set_rate(rate)
             output = forward(thinker, batch, frozen_encoders=frozen)
             loss = F.cross_entropy(output.logits, output.targets)
             optimizer.zero_grad()
             (loss + _BALANCE_WEIGHT * output.balance).backward()
+            peers.share_gradients(thinker.parameters())
             torch.nn.utils.clip_grad_norm_((p for p in thinker.parameters() if p.grad is not None), 1.0)
             optimizer.step()
             step += 1
@@ -131,13 +145,15 @@ def main() -> None:
             now |= {name: sum(hits) / len(hits) for name, hits in branch_results(batch, output).items()}
             for name, value in now.items():
                 means[name] = 0.96 * means.get(name, value) + 0.04 * value
-            if step % 20 == 0:
+            if step % 20 == 0 and frozen:
+                source.refresh()
+            if step % 20 == 0 and rank == 0:
                 shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
                 print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)
-                if frozen:
-                    source.refresh()
-            saver.maybe(step)
-    saver.save(step)
+            if rank == 0:
+                saver.maybe(step)
+    if rank == 0:
+        saver.save(step)
 
 
 if __name__ == "__main__":
