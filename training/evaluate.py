@@ -111,7 +111,7 @@ def replies(thinker: Any, items: list[Item], *, whole: bool = False) -> Iterator
             yield item, text.decode(ids).strip()
 
 
-def _spoken(runs: Path, name: str, questions: Callable[[], list[draw.Question]]) -> list[tuple[draw.Question, Pcm]]:
+def spoken(runs: Path, name: str, questions: Callable[[], list[draw.Question]]) -> list[tuple[draw.Question, Pcm]]:
     """A part spoken by the kept-back voices; made when it is not there."""
     path = runs / "hearing" / f"{name}.json"
     if not path.exists():
@@ -120,7 +120,7 @@ def _spoken(runs: Path, name: str, questions: Callable[[], list[draw.Question]])
     return [(item.question, hearing_audio.plain(part.samples(item)).pcm) for item in part.utterances]
 
 
-def _item(question: draw.Question, pcm: Pcm | None, rng: random.Random) -> Item:
+def to_item(question: draw.Question, pcm: Pcm | None, rng: random.Random) -> Item:
     """An item with a scene or clip where the question is about one."""
     if question.kind == draw.PICTURE and question.intent not in pictures.FOLLOW_UPS:
         shown, right = answers.show_for(question.intent, question.slots, rng)
@@ -147,7 +147,7 @@ def new_wordings(rng: random.Random) -> list[draw.Question]:
     return found
 
 
-def _drawn(count: int, seed: int, kind: str | None = None) -> list[draw.Question]:
+def drawn(count: int, seed: int, kind: str | None = None) -> list[draw.Question]:
     rng = random.Random(seed)
     found: list[draw.Question] = []
     while len(found) < count:
@@ -157,7 +157,7 @@ def _drawn(count: int, seed: int, kind: str | None = None) -> list[draw.Question
     return found
 
 
-def _out_of_domain() -> list[draw.Question]:
+def out_of_domain() -> list[draw.Question]:
     listed = json.loads((_EVAL_FOLDER / "out_of_domain.json").read_text())
     return [draw.Question(entry, draw.OUT_OF_DOMAIN, "out_of_domain") for entry in listed]
 
@@ -168,19 +168,19 @@ def rows(runs: Path, count: int) -> dict[str, tuple[Callable[[], list[Item]], st
     noise = np.random.default_rng(_SEED)
 
     def in_domain() -> list[tuple[draw.Question, Pcm]]:
-        return _spoken(runs, f"test_domain_{count}", lambda: _drawn(count, _SEED))
+        return spoken(runs, f"test_domain_{count}", lambda: drawn(count, _SEED))
 
     def talk_only() -> list[tuple[draw.Question, Pcm]]:
-        return _spoken(runs, f"test_talk_{count}", lambda: _drawn(count, _SEED + 1, draw.TALK))
+        return spoken(runs, f"test_talk_{count}", lambda: drawn(count, _SEED + 1, draw.TALK))
 
     def about_pictures() -> list[tuple[draw.Question, Pcm]]:
-        return _spoken(runs, f"test_pictures_{count}", lambda: _drawn(count, _SEED + 2, draw.PICTURE))
+        return spoken(runs, f"test_pictures_{count}", lambda: drawn(count, _SEED + 2, draw.PICTURE))
 
     def wordings() -> list[tuple[draw.Question, Pcm]]:
-        return _spoken(runs, "test_new", lambda: new_wordings(rng) + new_wordings(rng))
+        return spoken(runs, "test_new", lambda: new_wordings(rng) + new_wordings(rng))
 
     def no_domain() -> list[tuple[draw.Question, Pcm]]:
-        return _spoken(runs, "test_ood", _out_of_domain)
+        return spoken(runs, "test_ood", out_of_domain)
 
     def typed_about(intent: str) -> list[Item]:
         found = []
@@ -200,17 +200,17 @@ def rows(runs: Path, count: int) -> dict[str, tuple[Callable[[], list[Item]], st
             "20 %",
             "8 %",
         ),
-        "spoken talk, answers": (lambda: [_item(q, pcm, rng) for q, pcm in talk_only()], "80 %", "92 %"),
-        "typed talk, answers": (lambda: [_item(q, None, rng) for q in _drawn(count, _SEED + 3, draw.TALK)], "", ""),
-        "new wordings, spoken": (lambda: [_item(q, pcm, rng) for q, pcm in wordings()], "60 %", "80 %"),
-        "new wordings, typed": (lambda: [_item(q, None, rng) for q in new_wordings(rng) + new_wordings(rng)], "", ""),
+        "spoken talk, answers": (lambda: [to_item(q, pcm, rng) for q, pcm in talk_only()], "80 %", "92 %"),
+        "typed talk, answers": (lambda: [to_item(q, None, rng) for q in drawn(count, _SEED + 3, draw.TALK)], "", ""),
+        "new wordings, spoken": (lambda: [to_item(q, pcm, rng) for q, pcm in wordings()], "60 %", "80 %"),
+        "new wordings, typed": (lambda: [to_item(q, None, rng) for q in new_wordings(rng) + new_wordings(rng)], "", ""),
         "spoken question about a picture": (
-            lambda: [_item(q, pcm, rng) for q, pcm in about_pictures()],
+            lambda: [to_item(q, pcm, rng) for q, pcm in about_pictures()],
             "70 %",
             "88 %",
         ),
-        "out of domain, spoken": (lambda: [_item(q, pcm, rng) for q, pcm in no_domain()], "80 %", "95 %"),
-        "out of domain, typed": (lambda: [_item(q, None, rng) for q in _out_of_domain()], "80 %", "95 %"),
+        "out of domain, spoken": (lambda: [to_item(q, pcm, rng) for q, pcm in no_domain()], "80 %", "95 %"),
+        "out of domain, typed": (lambda: [to_item(q, None, rng) for q in out_of_domain()], "80 %", "95 %"),
         "sound without words": (without_words, "80 %", "95 %"),
     }
     for intent in pictures.INTENTS:

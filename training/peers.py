@@ -25,7 +25,7 @@ def run(train: Train, options: argparse.Namespace, count: int) -> None:
         train(options, 0)
         return
     with tempfile.TemporaryDirectory() as folder:
-        spawn(_peer, (train, options, count, str(Path(folder) / "meeting")), nprocs=count)  # type: ignore[no-untyped-call]
+        spawn(_peer, (train, options, count, str(Path(folder) / "meeting")), nprocs=count)
 
 
 def _peer(rank: int, train: Train, options: argparse.Namespace, count: int, meeting: str) -> None:
