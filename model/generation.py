@@ -46,10 +46,12 @@ def read_generation(path: Path, config: ModelConfig) -> Generation:
 
     eos = values.get("eos_token_id", [])
     stop_ids = {config.im_end_token_id, *(eos if isinstance(eos, list) else [eos])}
+    talker = sampling("talker", TALKER_SAMPLING)
     return Generation(
         thinker=sampling("thinker", GREEDY),
-        talker=sampling("talker", TALKER_SAMPLING),
-        predictor=PREDICTOR_SAMPLING,
+        talker=talker,
+        # It has no settings of its own: like transformers, it draws when the Talker does.
+        predictor=PREDICTOR_SAMPLING if talker.temperature > 0 else GREEDY,
         stop_ids=frozenset(stop_ids),
         max_tokens=int(values.get("thinker_max_new_tokens", 1024)),
         max_frames=int(values.get("talker_max_new_tokens", 4096)),

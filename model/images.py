@@ -167,7 +167,7 @@ def patchify(frames: list[npt.NDArray[np.uint8]], settings: ImageSettings) -> Pi
 
 def resize(rgb: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
     """Pillow's antialiased bicubic resampling of uint8 [H, W, C], bit for bit: columns first, then rows."""
-    pixels = torch.from_numpy(np.ascontiguousarray(rgb))
+    pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"]))  # torch takes no read-only memory
     if width != rgb.shape[1]:
         pixels = _resample_rows(pixels.transpose(0, 1), width).transpose(0, 1)
     if height != rgb.shape[0]:

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training import config
+from training import config, muon
 from training.codec import codes_of, log_mel, mel_filters, training_parts
 from training.voice_data import Part
-from training.voice_loop import Progress, Store, learning_rate, options, require, seed_all, set_rate
+from training.voice_loop import Progress, Store, learning_rate, options, require, seed_all
 
 CROP_FRAMES = 22
 WARM_FRAMES = 4  # at the start of a crop the past is missing, so these are not judged
@@ -156,7 +156,10 @@ def main() -> None:
     seed_all(chosen.seed)
     data = [(part, codes_of(chosen.runs, name)) for name, part in training_parts(chosen.runs).items()]
     model = new_code2wav().to(chosen.device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=chosen.rate, betas=(0.8, 0.98), weight_decay=1e-3, fused=True)
+    # Depthwise kernels mix no channels, and the last layer has one.
+    matrices = muon.hidden_matrices(model, without=("code_embedding", "dwconv", "decoder.6"))
+    rest = [{"params": muon.others(model.parameters(), matrices)}]
+    optimiser = muon.Mixed(matrices, rest, lr=chosen.rate, weight_decay=1e-3, kernels=True)
     store = Store(chosen.runs, "code2wav")
     step = 0
     if (state := store.load(chosen.device)) is not None:
@@ -171,11 +174,11 @@ def main() -> None:
     total = 0.0
     progress = Progress(step, chosen.steps, chosen.minutes)
     while (done := progress.at(step)) < 1:
-        set_rate(optimiser, learning_rate(step, done, chosen.rate))
+        optimiser.set_rate(learning_rate(step, done, chosen.rate))
         codes, real = _crops(data, chosen.batch, rng)
         made = decode(codes.to(chosen.device))
         loss = spectral_loss(made[:, first:], real.to(chosen.device)[:, first : made.shape[1]])
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

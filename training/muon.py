@@ -33,12 +33,19 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for parameters [..., m, n]; stacks of matrices (experts) are stepped one by one."""
+    """Muon for parameters [m, n] and stacks of them [experts, m, n].
+
+    With `kernels` a parameter of three dimensions is a convolution's [m, n, k], one matrix [m, n * k].
+    """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float, *, momentum: float = 0.95, weight_decay: float = 0.0
+        self, parameters: Iterable[Any], lr: float, *, weight_decay: float = 0.0, kernels: bool = False
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(parameters, {"lr": lr, "momentum": _MOMENTUM, "weight_decay": weight_decay})
+        self._kernels = kernels
+
+    def _stack(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.flatten(1)[None] if self._kernels else tensor.view(-1, *tensor.shape[-2:])
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -47,7 +54,7 @@ class Muon(torch.optim.Optimizer):
             by_shape = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    by_shape[parameter.shape[-2:]].append(parameter)
+                    by_shape[self._stack(parameter).shape[1:]].append(parameter)
             for (m, n), parameters in by_shape.items():
                 steps = []
                 for parameter in parameters:
@@ -55,7 +62,7 @@ class Muon(torch.optim.Optimizer):
                     if not state:
                         state["momentum"] = torch.zeros_like(parameter)
                     momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                    steps.append(parameter.grad.lerp(momentum, group["momentum"]).view(-1, m, n))
+                    steps.append(self._stack(parameter.grad.lerp(momentum, group["momentum"])))
                 scale = group["lr"] * _ADAMW_RMS * max(m, n) ** 0.5
                 done = orthogonal(torch.cat(steps)).split([len(step) for step in steps])
                 for parameter, step in zip(parameters, done, strict=True):
@@ -65,8 +72,16 @@ class Muon(torch.optim.Optimizer):
 class Mixed:
     """Muon for the given matrices, AdamW for the given rest, as one optimiser that a `Saver` can save."""
 
-    def __init__(self, matrices: list[Any], rest: list[dict[str, Any]], *, lr: float, weight_decay: float) -> None:
-        self.muon = Muon(matrices, lr, weight_decay=weight_decay)
+    def __init__(
+        self,
+        matrices: list[Any],
+        rest: list[dict[str, Any]],
+        *,
+        lr: float,
+        weight_decay: float,
+        kernels: bool = False,
+    ) -> None:
+        self.muon = Muon(matrices, lr, weight_decay=weight_decay, kernels=kernels)
         self.adamw = torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
 
     def set_rate(self, rate: float) -> None:

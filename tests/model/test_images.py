@@ -53,6 +53,13 @@ def test_resize_is_pillows_bicubic_bit_for_bit(height, width, new_height, new_wi
     np.testing.assert_array_equal(images.resize(rgb, new_height, new_width), pillow_resize(rgb, new_height, new_width))
 
 
+def test_a_read_only_picture_is_resized_like_any_other():
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    expected = images.resize(rgb, 20, 30)
+    rgb.flags.writeable = False
+    assert np.array_equal(images.resize(rgb, 20, 30), expected)
+
+
 @pytest.mark.parametrize("size", [(480, 640), (333, 517), (1080, 1920), (31, 400), (64, 48)])
 def test_resize_of_camera_sizes(size):
     rgb = picture(*size, smooth=True)

@@ -11,7 +11,7 @@ import torch
 
 from model.events import ReplyDone
 from model.flash import Flash
-from model.session import Session
+from model.session import ReplyStream, Session
 from tests.model.oracle import VARIANTS, Prompt, Reference
 from tests.model.talk import greedy_session, noise, picture
 
@@ -25,10 +25,9 @@ def reference_of(checkpoint_of: Callable[[str], Path]) -> Callable[[str], Refere
     return cache(lambda variant: Reference(checkpoint_of(variant)))
 
 
-def spoken(session: Session, max_tokens: int) -> tuple[list[int], torch.Tensor]:
+def spoken(session: Session, stream: ReplyStream) -> tuple[list[int], torch.Tensor]:
     """Tokens and codes of a reply; the codes are taken where the Talker hands them to Code2Wav."""
     codes: list[torch.Tensor] = []
-    stream = session.reply(max_tokens=max_tokens, max_frames=MAX_FRAMES)
     code2wav = session.flash.code2wav
     assert code2wav is not None
     assert session._last is not None
@@ -44,7 +43,7 @@ def spoken(session: Session, max_tokens: int) -> tuple[list[int], torch.Tensor]:
 def compare(session: Session, reference: Reference, prompt: Prompt) -> list[int]:
     """Holds the reply to the reference's; returns its tokens. The reference keeps quiet about its last token."""
     expected = reference.reply(prompt, max_tokens=MAX_TOKENS + 1, max_frames=MAX_FRAMES)
-    tokens, codes = spoken(session, MAX_TOKENS)
+    tokens, codes = spoken(session, session.reply(max_tokens=MAX_TOKENS, max_frames=MAX_FRAMES))
     assert tokens == expected.tokens[:MAX_TOKENS]
     assert codes.tolist() == expected.codes.tolist()
     return tokens

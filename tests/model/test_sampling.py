@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,12 +18,25 @@ from transformers import (
 )
 
 from model.errors import InputError
+from model.flash import Flash
+from model.generation import read_generation
 from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampler, Sampling
 
 
 def test_published_values() -> None:
     assert Sampling(0.9, 50, 1.0, 1.05) == TALKER_SAMPLING
     assert Sampling(1.0, 50, 0.8, 1.0) == PREDICTOR_SAMPLING
+
+
+@pytest.mark.parametrize(
+    ("draws", "expected"), [(None, PREDICTOR_SAMPLING), (True, PREDICTOR_SAMPLING), (False, GREEDY)]
+)
+def test_the_code_predictor_draws_when_the_talker_does(
+    tmp_path: Path, flash: Flash, draws: bool | None, expected: Sampling
+) -> None:
+    values = {} if draws is None else {"talker_do_sample": draws}
+    (tmp_path / "generation_config.json").write_text(json.dumps(values))
+    assert read_generation(tmp_path, flash.config).predictor == expected
 
 
 @given(
