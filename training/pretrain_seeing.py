@@ -1,4 +1,7 @@
-"""Dense pretraining of the vision encoder: kind, colour and letter of every position, and the picture's light and word.
+"""Dense pretraining of the vision encoder: what every position shows, and the picture's light and number of things.
+
+A position of a thing also has to tell where that whole thing is, and one of a letter the whole word and the letter's
+place in it: what questions ask for is then there to be copied.
 
     python -m training.pretrain_seeing [--runs DIR] [--minutes M] [--threads N]
 
@@ -18,17 +21,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training import config, vision
+from training import config, muon, vision
 from training.domain import words
 from training.feeder import batches
 from training.scenes.render import Labels, render
-from training.scenes.scene import DARK, PICTURE_SIZES, Scene, draw_pair, make_scene
+from training.scenes.scene import DARK, PICTURE_SIZES, Scene, clock_hour, draw_pair, make_scene, third
 from training.stage import Saver, add_options, begin
-from training.voice_loop import learning_rate, set_rate
+from training.voice_loop import learning_rate
 
 _LEARNING_RATE = 1.5e-3
 _WARMUP_STEPS = 100
 _IGNORED = -100
+_LONGEST_WORD = max(map(len, words.PRINTED_WORDS))
 
 
 class Eye(nn.Module):
@@ -42,8 +46,36 @@ class Eye(nn.Module):
         self.letter = nn.Linear(config.HIDDEN, 27)
         self.centre = nn.Linear(config.HIDDEN, 1)
         self.figure = nn.Linear(config.HIDDEN, 64)  # of a position's 8 x 8 squares
+        self.column = nn.Linear(config.HIDDEN, 3)  # of the thing's centre: left, middle, right
+        self.row = nn.Linear(config.HIDDEN, 3)
+        self.hour = nn.Linear(config.HIDDEN, 13)  # 0: in the middle
+        self.word = nn.Linear(config.HIDDEN, len(words.PRINTED_WORDS))  # of a letter
+        self.order = nn.Linear(config.HIDDEN, _LONGEST_WORD)
         self.whole = nn.Linear(config.HIDDEN, 3)  # light, dark, blurred
-        self.word = nn.Linear(config.HIDDEN, len(words.PRINTED_WORDS) + 1)
+        self.count = nn.Linear(config.HIDDEN, 6)
+
+
+_OF_A_POSITION = {"kinds": "kind", "colours": "colour", "letters": "letter"}  # 0: nothing there
+_OF_ITS_THING = {"columns": "column", "rows": "row", "hours": "hour", "words": "word", "orders": "order"}
+
+
+def place_labels(scene: Scene, label: Labels) -> dict[str, torch.Tensor]:
+    """Each position's labels [rows * columns] of `_OF_ITS_THING`; ignored where there is no thing or no letter."""
+    n_rows, n_columns = label.kinds.shape
+    found = {name: torch.full((n_rows * n_columns,), _IGNORED) for name in _OF_ITS_THING}
+    for cell, kind in enumerate(label.kinds.flatten().tolist()):
+        y, x = (cell // n_columns + 0.5) / n_rows, (cell % n_columns + 0.5) / n_columns
+        # Two things of a kind are far apart, so the nearest one is the one that shows here.
+        things = [thing for thing in scene.things if kind > 0 and words.OBJECTS[kind - 1] == thing.kind]
+        if things:
+            thing = min(things, key=lambda thing: (thing.x - x) ** 2 * scene.aspect**2 + (thing.y - y) ** 2)
+            hour = clock_hour(thing, scene.aspect)
+            found["columns"][cell], found["rows"][cell] = third(thing.x), third(thing.y)
+            found["hours"][cell] = _IGNORED if hour is None else hour
+    found["orders"] = torch.from_numpy(label.orders).flatten()
+    if scene.word:
+        found["words"][found["orders"] != _IGNORED] = words.PRINTED_WORDS.index(scene.word)
+    return found
 
 
 def draw_scene(rng: random.Random) -> Scene:
@@ -89,43 +121,47 @@ def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, 
         for name in ("kinds", "colours", "letters", "centres")
     }
     dense["figure"] = torch.stack([torch.from_numpy(label.figure).view(-1, 64) for label in labels])
+    places = [place_labels(scene, label) for scene, label in zip(scenes, labels, strict=True)]
+    dense |= {name: torch.stack([place[name] for place in places]) for name in _OF_ITS_THING}
     dense["whole"] = torch.tensor([1 if s.light == DARK else 2 if s.blurred else 0 for s in scenes])
-    dense["word"] = torch.tensor(
-        [words.PRINTED_WORDS.index(s.word) + 1 if s.word and s.seen else 0 for s in scenes]
-    )  # fmt: skip
+    dense["count"] = torch.tensor([len(s.things) if s.seen else _IGNORED for s in scenes])
     return vision.patches(shown), (height, width), dense
 
 
 def losses(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The loss of every reader; background positions count less."""
     found = {}
-    for name, reader in (("kinds", eye.kind), ("colours", eye.colour), ("letters", eye.letter)):
-        logits = reader(embeddings).flatten(0, 1)
+    for name, head in _OF_A_POSITION.items():
+        logits = getattr(eye, head)(embeddings).flatten(0, 1)
         weight = torch.ones(logits.shape[1], device=logits.device)
         weight[0] = 0.3
         found[name] = F.cross_entropy(logits, labels[name].flatten(), weight, ignore_index=_IGNORED)
+    for name, head in _OF_ITS_THING.items():
+        logits, wanted = getattr(eye, head)(embeddings).flatten(0, 1), labels[name].flatten()
+        known = (wanted != _IGNORED).sum().clamp_min(1)
+        found[name] = 0.5 * F.cross_entropy(logits, wanted, ignore_index=_IGNORED, reduction="sum") / known
     found["centres"] = F.binary_cross_entropy_with_logits(eye.centre(embeddings)[..., 0], labels["centres"].float())
     found["figure"] = 2 * F.binary_cross_entropy_with_logits(eye.figure(embeddings), labels["figure"].float())
     pooled = embeddings.mean(1)
     found["whole"] = F.cross_entropy(eye.whole(pooled), labels["whole"])
-    found["word"] = F.cross_entropy(eye.word(pooled), labels["word"]) * 0.1
+    if (labels["count"] != _IGNORED).any():
+        found["count"] = 0.3 * F.cross_entropy(eye.count(pooled), labels["count"], ignore_index=_IGNORED)
     return found
 
 
 @torch.no_grad()
 def right(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Share of right readings on positions that show something, and of right words on pictures with one."""
+    """Share of right readings on positions that show something, and of right counts."""
+    readings = {name: getattr(eye, head)(embeddings) for name, head in (_OF_A_POSITION | _OF_ITS_THING).items()}
+    readings["count"] = eye.count(embeddings.mean(1))
     shares = {}
-    for name, reader in (("kinds", eye.kind), ("colours", eye.colour), ("letters", eye.letter)):
-        shown = labels[name] > 0
+    for name, logits in readings.items():
+        shown = labels[name] > (0 if name in _OF_A_POSITION else _IGNORED)
         if shown.any():
-            shares[name] = float((reader(embeddings).argmax(-1) == labels[name])[shown].float().mean())
+            shares[name] = float((logits.argmax(-1) == labels[name])[shown].float().mean())
     drawn = labels["figure"] > 0
     if drawn.any():
         shares["figure"] = float((eye.figure(embeddings) > 0)[drawn].float().mean())
-    has_word = labels["word"] > 0
-    if has_word.any():
-        shares["word"] = float((eye.word(embeddings.mean(1)).argmax(-1) == labels["word"])[has_word].float().mean())
     return shares
 
 
@@ -143,7 +179,10 @@ def main() -> None:
     options = parser.parse_args()
     device = begin(options)
     eye = Eye().to(device)
-    optimizer = torch.optim.AdamW(eye.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
+    # The mergers are so wide that orthogonal steps would take longer than the rest of a step.
+    matrices = muon.hidden_matrices(eye.tower, without=("pos_embed", "merger"))
+    rest = [{"params": muon.others(eye.parameters(), matrices)}]
+    optimizer = muon.Mixed(matrices, rest, lr=options.rate, weight_decay=0.02)
     saver = Saver(options.runs / "vision_encoder.pt", {"eye": eye, "optimizer": optimizer})
     step = saver.restore()
     means = {"loss": 0.0}
@@ -153,7 +192,7 @@ def main() -> None:
             pictures, (height, width), labels = next_batch()
             pictures, labels = pictures.to(device), {name: label.to(device) for name, label in labels.items()}
             done = (time.monotonic() - started) / 60 / options.minutes
-            set_rate(optimizer, learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS))
+            optimizer.set_rate(learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS))
             embeddings, _ = vision.encode(eye.tower, pictures, height, width, levels=False)
             parts = losses(eye, embeddings, labels)
             loss = torch.stack(list(parts.values())).sum()

@@ -11,8 +11,9 @@ import torch
 import training
 from training import hearing_audio, hearing_data, text, vision
 from training.domain import draw, pictures, talk, words
-from training.pretrain_seeing import draw_scene, size_of
+from training.pretrain_seeing import draw_scene, place_labels, size_of
 from training.scenes import answers
+from training.scenes import scene as scenes_of
 from training.scenes.render import render
 from training.scenes.scene import Clip, Scene, make_clip, make_scene
 from training.sequences import Row
@@ -280,3 +281,34 @@ def test_a_dark_picture_is_never_described():
     for intent in pictures.INTENTS:
         slots = pictures.ask(intent, random.Random(1))[1]
         assert "dark" in (answers.answer(intent, slots, scene) or "dark")
+
+
+def test_every_position_of_a_thing_knows_where_the_thing_is():
+    rng, found = random.Random(5), {"columns": 0, "rows": 0, "hours": 0, "words": 0, "orders": 0}
+    while min(found.values()) < 20:
+        scene = draw_scene(rng)
+        labels = render(scene, *size_of(scene))[1]
+        places = place_labels(scene, labels)
+        n_rows, n_columns = labels.kinds.shape
+        shown = {thing.kind for thing in scene.things if scene.seen}
+        for thing in scene.things:
+            cell = int(thing.y * n_rows) * n_columns + int(thing.x * n_columns)
+            kind = words.OBJECTS[int(labels.kinds.flatten()[cell]) - 1] if labels.kinds.flatten()[cell] > 0 else ""
+            if kind != thing.kind or sum(other.kind == kind for other in scene.things) > 1:
+                continue
+            hour = scenes_of.clock_hour(thing, scene.aspect)
+            expected = scenes_of.third(thing.x), scenes_of.third(thing.y), -100 if hour is None else hour
+            assert tuple(int(places[name][cell]) for name in ("columns", "rows", "hours")) == expected
+            for name in ("columns", "rows", "hours"):
+                found[name] += 1
+        empty = torch.from_numpy(labels.kinds).flatten() <= 0
+        assert (places["columns"][empty] == -100).all()
+        assert shown or (places["columns"] == -100).all()
+        for cell, letter in enumerate(labels.letters.flatten().tolist()):
+            order, word = int(places["orders"][cell]), int(places["words"][cell])
+            assert (letter > 0) == (order >= 0) == (word >= 0)
+            if letter > 0:
+                assert words.PRINTED_WORDS[word] == scene.word
+                assert ord(scene.word[order]) - ord("A") + 1 == letter
+                found["words"] += 1
+                found["orders"] += 1

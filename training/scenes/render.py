@@ -32,13 +32,15 @@ Polygon = list[tuple[float, float]]
 class Labels:
     """What each cell of 32 x 32 pixels shows: 0 nothing, else number + 1; -100 where it is only a little.
 
-    kinds, colours, letters: int64 [rows, columns]; centres: 1 where the centre of a thing lies. figure: uint8
-    [rows, columns, 64], which of the 8 x 8 squares of a cell are covered by a thing or by ink.
+    kinds, colours, letters: int64 [rows, columns]; orders: the letter's place in its word, -100 without one; centres: 1
+    where the centre of a thing lies. figure: uint8 [rows, columns, 64], which of the 8 x 8 squares of a cell are
+    covered by a thing or by ink.
     """
 
     kinds: npt.NDArray[np.int64]
     colours: npt.NDArray[np.int64]
     letters: npt.NDArray[np.int64]
+    orders: npt.NDArray[np.int64]
     centres: npt.NDArray[np.int64]
     figure: npt.NDArray[np.uint8]
 
@@ -309,10 +311,11 @@ def _labels(
 ) -> Labels:
     rows, columns = kinds.shape[0] // CELL, kinds.shape[1] // CELL
     letters = np.zeros((rows, columns), np.int64)
+    orders = np.full((rows, columns), -100)
     centres = np.zeros((rows, columns), np.int64)
     if not scene.seen:
         nothing = np.zeros_like(letters)
-        return Labels(nothing, nothing, letters, centres, np.zeros((rows, columns, 64), np.uint8))
+        return Labels(nothing, nothing, letters, orders, centres, np.zeros((rows, columns, 64), np.uint8))
     for thing in scene.things:
         centres[min(rows - 1, int(thing.y * rows)), min(columns - 1, int(thing.x * columns))] = 1
     if box is not None:
@@ -324,4 +327,5 @@ def _labels(
                 at = ((column + 0.5) / columns - left) / (right - left) * len(scene.word)
                 if 0 <= at < len(scene.word):
                     letters[row, column] = ord(scene.word[int(at)]) - ord("A") + 1
-    return Labels(_cells(kinds), _cells(colours), letters, centres, _squares(figure))
+                    orders[row, column] = int(at)
+    return Labels(_cells(kinds), _cells(colours), letters, orders, centres, _squares(figure))
