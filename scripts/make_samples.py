@@ -1,8 +1,9 @@
-"""Makes assets/samples: spoken questions (flite's voices) and a picture, for trying Sightline without devices.
+"""Makes assets/samples: spoken questions and a picture, for trying Sightline without devices.
 
     .venv/bin/python scripts/make_samples.py
 
-Needs `flite` (scripts/setup dev). The picture is drawn by `training.scenes`, as flash-mini's training pictures are.
+Needs `flite` and `espeak-ng` (scripts/setup dev). The voices are among those that flash-mini was never trained on; the
+picture is drawn by `training.scenes`, as its training pictures are.
 """
 
 from __future__ import annotations
@@ -19,17 +20,22 @@ import soxr
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "samples"
 RATE_HZ = 16_000
 QUESTIONS = (
-    ("question-1.wav", "rms", "What do you see?"),
-    ("question-2.wav", "slt", "What colour is the cup?"),
-    ("question-3.wav", "rms", "Where is the bottle?"),
+    ("question-1.wav", "espeak-ng en-gb-scotland", "What do you see?"),
+    ("question-2.wav", "espeak-ng en-us+f5", "What colour is the cup?"),
+    ("question-3.wav", "flite kal16", "Where is the bottle?"),
 )
 PICTURE_SEED = 990_001
 
 
 def speak(path: Path, voice: str, text: str) -> None:
+    program, name = voice.split()
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "speech.wav"
-        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(raw)], check=True)
+        say = {
+            "flite": ["flite", "-voice", name, "-t", text, "-o", str(raw)],
+            "espeak-ng": ["espeak-ng", "-v", name, "-s", "160", "-w", str(raw), text],
+        }
+        subprocess.run(say[program], check=True)
         samples, rate_hz = soundfile.read(raw, dtype="float32")
     soundfile.write(path, soxr.resample(samples, rate_hz, RATE_HZ), RATE_HZ, subtype="PCM_16")
 
@@ -47,7 +53,7 @@ def main() -> int:
     cv2.imwrite(str(FOLDER / "table.jpg"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
     (FOLDER / "README.md").write_text(
         "Made by scripts/make_samples.py.\n\n"
-        + "".join(f"- `{name}` (flite {voice}): “{text}”\n" for name, voice, text in QUESTIONS)
+        + "".join(f"- `{name}` ({voice}): “{text}”\n" for name, voice, text in QUESTIONS)
         + "- `table.jpg`: a red cup on the left, a green bottle on the right.\n",
         encoding="utf-8",
     )
