@@ -32,6 +32,7 @@ from training.voice_loop import learning_rate
 _LEARNING_RATE = 1.5e-3
 _WARMUP_STEPS = 100
 _IGNORED = -100
+_MOST_THINGS = 5
 _LONGEST_WORD = max(map(len, words.PRINTED_WORDS))
 
 
@@ -49,14 +50,19 @@ class Eye(nn.Module):
         self.column = nn.Linear(config.HIDDEN, 3)  # of the thing's centre: left, middle, right
         self.row = nn.Linear(config.HIDDEN, 3)
         self.hour = nn.Linear(config.HIDDEN, 13)  # 0: in the middle
+        self.like_colour = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)  # how many things of its colour there are
+        self.like_kind = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)
         self.word = nn.Linear(config.HIDDEN, len(words.PRINTED_WORDS))  # of a letter
         self.order = nn.Linear(config.HIDDEN, _LONGEST_WORD)
         self.whole = nn.Linear(config.HIDDEN, 3)  # light, dark, blurred
-        self.count = nn.Linear(config.HIDDEN, 6)
+        self.count = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)
 
 
 _OF_A_POSITION = {"kinds": "kind", "colours": "colour", "letters": "letter"}  # 0: nothing there
-_OF_ITS_THING = {"columns": "column", "rows": "row", "hours": "hour", "words": "word", "orders": "order"}
+_OF_ITS_THING = {
+    "columns": "column", "rows": "row", "hours": "hour", "like_colours": "like_colour", "like_kinds": "like_kind",
+    "words": "word", "orders": "order",
+}  # fmt: skip
 
 
 def place_labels(scene: Scene, label: Labels) -> dict[str, torch.Tensor]:
@@ -72,6 +78,8 @@ def place_labels(scene: Scene, label: Labels) -> dict[str, torch.Tensor]:
             hour = clock_hour(thing, scene.aspect)
             found["columns"][cell], found["rows"][cell] = third(thing.x), third(thing.y)
             found["hours"][cell] = _IGNORED if hour is None else hour
+            found["like_colours"][cell] = sum(other.colour == thing.colour for other in scene.things)
+            found["like_kinds"][cell] = len(things)
     found["orders"] = torch.from_numpy(label.orders).flatten()
     if scene.word:
         found["words"][found["orders"] != _IGNORED] = words.PRINTED_WORDS.index(scene.word)
@@ -99,8 +107,13 @@ def draw_dense_scene(rng: random.Random) -> Scene:
     if rng.random() < 0.15:
         return draw_scene(rng)
     word = rng.choice(words.PRINTED_WORDS) if rng.random() < 0.4 else ""
-    n_things = 1 if word else rng.choice((1, 2, 2, 3, 4))
-    return make_scene([draw_pair(rng) for _ in range(n_things)], rng, word)
+    pairs = [draw_pair(rng)]
+    for _ in range(0 if word else rng.choice((0, 1, 1, 2, 3))):
+        kind, colour = draw_pair(rng)  # often like an earlier thing, so that there is something to count
+        like = rng.choice(pairs)
+        draw = rng.random()
+        pairs.append((kind, like[1]) if draw < 0.3 else (like[0], colour) if draw < 0.4 else (kind, colour))
+    return make_scene(pairs, rng, word)
 
 
 def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, int], dict[str, torch.Tensor]]:

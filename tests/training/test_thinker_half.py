@@ -297,8 +297,10 @@ def test_every_position_of_a_thing_knows_where_the_thing_is():
             if kind != thing.kind or sum(other.kind == kind for other in scene.things) > 1:
                 continue
             hour = scenes_of.clock_hour(thing, scene.aspect)
-            expected = scenes_of.third(thing.x), scenes_of.third(thing.y), -100 if hour is None else hour
-            assert tuple(int(places[name][cell]) for name in ("columns", "rows", "hours")) == expected
+            alike = sum(other.colour == thing.colour for other in scene.things)
+            expected = scenes_of.third(thing.x), scenes_of.third(thing.y), -100 if hour is None else hour, alike, 1
+            names = ("columns", "rows", "hours", "like_colours", "like_kinds")
+            assert tuple(int(places[name][cell]) for name in names) == expected
             for name in ("columns", "rows", "hours"):
                 found[name] += 1
         empty = torch.from_numpy(labels.kinds).flatten() <= 0
