@@ -9,6 +9,7 @@ tokenizer.json.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 
@@ -97,11 +98,15 @@ SYSTEM, USER, ASSISTANT = (_VOCAB[role] for role in ROLES)
 NEWLINE = _VOCAB["\u010a"]  # the byte-level alphabet's letter for a line feed
 
 
+def _longest_first(words: Iterable[str]) -> list[str]:
+    return sorted(words, key=lambda word: (-len(word), word))
+
+
 @cache
 def tokenizer() -> Tokenizer:
     """The tokenizer itself; do not change the returned object, it is shared."""
-    whole = "|".join(sorted({w for s in SHORT_WORDS for w in (s, s[0].upper() + s[1:])}, key=len, reverse=True))
-    lower = "|".join(sorted(SHORT_WORDS, key=len, reverse=True))
+    whole = "|".join(_longest_first({w for s in SHORT_WORDS for w in (s, s[0].upper() + s[1:])}))
+    lower = "|".join(_longest_first(SHORT_WORDS))
     pattern = (
         rf"(?:{'|'.join(ROLES)})(?=\n)"
         rf"| (?:{lower})(?![A-Za-z'])"
