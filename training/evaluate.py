@@ -157,6 +157,12 @@ def drawn(count: int, seed: int, kind: str | None = None) -> list[draw.Question]
     return found
 
 
+def other_languages() -> list[draw.Question]:
+    """Sentences in languages that are trained on and in others, none of them trained on; the intent is the language."""
+    listed = json.loads((_EVAL_FOLDER / "other_languages.json").read_text())
+    return [draw.Question(said, draw.FOREIGN, language) for language, sentences in listed.items() for said in sentences]
+
+
 def out_of_domain() -> list[draw.Question]:
     listed = json.loads((_EVAL_FOLDER / "out_of_domain.json").read_text())
     return [draw.Question(entry, draw.OUT_OF_DOMAIN, "out_of_domain") for entry in listed]
@@ -180,7 +186,10 @@ def rows(runs: Path, count: int) -> dict[str, tuple[Callable[[], list[Item]], st
         return spoken(runs, "test_new", lambda: new_wordings(rng) + new_wordings(rng))
 
     def no_domain() -> list[tuple[draw.Question, Pcm]]:
-        return spoken(runs, "test_ood", out_of_domain)
+        return spoken(runs, "test_ood", lambda: out_of_domain() + out_of_domain())
+
+    def no_english() -> list[tuple[draw.Question, Pcm]]:
+        return spoken(runs, "test_foreign", other_languages)
 
     def typed_about(intent: str) -> list[Item]:
         found = []
@@ -189,6 +198,13 @@ def rows(runs: Path, count: int) -> dict[str, tuple[Callable[[], list[Item]], st
             shown, right = answers.show_for(intent, slots, rng)
             found.append(Item((right,), question, None, shown))
         return found
+
+    def typed_out_of_domain() -> list[Item]:
+        """Each as it is, and as people write."""
+        alternatives = (talk.OOD_ANSWER, talk.UNCLEAR_ANSWER)
+        as_it_is = [question.text for question in out_of_domain()]
+        as_written = [words[:1].upper() + words[1:] + "?" for words in as_it_is]
+        return [Item(alternatives, words) for words in as_it_is + as_written]
 
     def without_words() -> list[Item]:
         unclear = (talk.UNCLEAR_ANSWER, talk.OOD_ANSWER)
@@ -210,7 +226,8 @@ def rows(runs: Path, count: int) -> dict[str, tuple[Callable[[], list[Item]], st
             "88 %",
         ),
         "out of domain, spoken": (lambda: [to_item(q, pcm, rng) for q, pcm in no_domain()], "80 %", "95 %"),
-        "out of domain, typed": (lambda: [to_item(q, None, rng) for q in out_of_domain()], "80 %", "95 %"),
+        "out of domain, typed": (typed_out_of_domain, "80 %", "95 %"),
+        "other languages, spoken": (lambda: [to_item(q, pcm, rng) for q, pcm in no_english()], "80 %", "95 %"),
         "sound without words": (without_words, "80 %", "95 %"),
     }
     for intent in pictures.INTENTS:

@@ -180,7 +180,7 @@ def features(
 
 
 def random_tilt(count: int, n_bins: int, rng: random.Random) -> torch.Tensor:
-    """Smooth random curves over the mel bins, up to about 10 dB: [count, bins]."""
+    """Smooth random curves over the mel bins, up to about 10 dB, now and then without what is high: [count, bins]."""
     at = torch.linspace(0, 1, n_bins)
     rows = []
     for _ in range(count):
@@ -188,6 +188,8 @@ def random_tilt(count: int, n_bins: int, rng: random.Random) -> torch.Tensor:
         if rng.random() < 0.6:
             for k in range(3):
                 curve += rng.gauss(0, 0.35) * torch.cos(math.pi * (k + 1) * at + rng.uniform(0, math.pi))
+        if rng.random() < 0.12:
+            curve[round(rng.uniform(0.6, 0.85) * n_bins) :] -= 3.0
         rows.append(curve)
     return torch.stack(rows) if rows else torch.zeros(0, n_bins)
 

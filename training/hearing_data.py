@@ -1,9 +1,10 @@
 """Spoken questions for the hearing half: texts of the domain in many synthetic voices.
 
-    python -m training.hearing_data [--runs DIR] [--part NAME] [--texts N] [--seed S] [--test back|new|ood]
+    python -m training.hearing_data [--runs DIR] [--part NAME] [--texts N] [--seed S] [--foreign]
 
 Writes `hearing/NAME.i16` (16 kHz int16, utterances end to end) and `hearing/NAME.json` (one record an utterance).
-Each text is spoken by one of flite's voices, which also gives its phones with their times, and by espeak-ng variants.
+Each text is spoken by one of flite's voices, which also gives its phones with their times, and by espeak-ng's
+variants, most of them with an accent made by rule (`training.accents`).
 Parts whose names start with `test` use the voices that are kept back and are never trained on. About 0.1 s a text on
 one core. Needs Debian's flite and espeak-ng.
 """
@@ -24,7 +25,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from training import config, flite
+from training import accents, config, flite
 from training.domain import draw
 
 RATE_HZ = 16_000
@@ -37,7 +38,14 @@ PHONE_ID = {phone: number for number, phone in enumerate(PHONES)}
 
 FLITE_VOICES = ("kal", "awb", "rms", "slt")
 ESPEAK_LANGUAGES = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
-ESPEAK_VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+croak", "+klatt")
+ESPEAK_VARIANTS = ("", *("+" + name for name in (
+    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 croak klatt klatt2 klatt3 klatt4 Alex Alicia Andrea Andy Annie antonio "
+    "aunty belinda benjamin boris caleb david Denis Diogo ed edward edward2 Gene Gene2 gustave Henrique Hugo iven "
+    "iven2 Jacky john Lee linda marcelo Marco Mario max Michael michel miguel Mike Nguyen pablo paul pedro quincy "
+    "RicishayMax rob robert shelby steph Storm Tweaky zac anika grandma grandpa norbert sandro travis victor fast"
+).split()))  # fmt: skip
+# Voices whose accent is made by rule: how many in a part, and their share of its utterances by espeak-ng.
+N_ACCENTS, ACCENT_SHARE = 150, 0.6
 # Kept back for evaluation (never in a part that is trained on).
 TEST_FLITE_VOICES = ("kal16",)
 TEST_ESPEAK_VOICES = ("en-gb-scotland", "en-gb-scotland+f5", "en-us+f5", "en-gb+f5")
@@ -78,9 +86,10 @@ def say_flite(voice: str, text: str) -> tuple[Pcm, list[int], list[float]]:
     return pcm, phones, [round(segment.end_s, 4) for segment in spoken.segments]
 
 
-def say_espeak(voice: str, text: str, words_per_minute: int, pitch: int) -> Pcm:
-    """Samples at 16 kHz. Raises RuntimeError with espeak-ng's words when it fails."""
-    command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "--stdout", text]
+def say_espeak(voice: str, text: str, words_per_minute: int, pitch: int, made: Path | None = None) -> Pcm:
+    """Samples at 16 kHz; `made` is the directory of an accent's voices. Raises RuntimeError with espeak-ng's words."""
+    where = [f"--path={made}"] if made else []
+    command = ["espeak-ng", *where, "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "--stdout", text]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     if done.returncode != 0 or not done.stdout:
         raise RuntimeError(f"espeak-ng failed for voice {voice!r}: {done.stderr.decode(errors='replace').strip()}")
@@ -140,6 +149,7 @@ def training_parts(runs: Path) -> list[Part]:
 def make_training_part(folder: Path, name: str, n_texts: int, seed: int, espeak_per_text: int = 2) -> int:
     """Speak `n_texts` drawn questions in the training voices; returns the number of utterances."""
     rng = random.Random(seed)
+    made = accents.make(folder / "accents" / name, rng, N_ACCENTS)
     writer = _Writer(folder, name)
     started = time.monotonic()
     for number in range(n_texts):
@@ -148,15 +158,30 @@ def make_training_part(folder: Path, name: str, n_texts: int, seed: int, espeak_
         pcm, phones, ends_s = say_flite(voice, question.text)
         writer.add(question, "flite " + voice, pcm, phones, ends_s)
         for _ in range(espeak_per_text):
-            voice = rng.choice(ESPEAK_LANGUAGES) + rng.choice(ESPEAK_VARIANTS)
-            pcm = say_espeak(voice, question.text, rng.randint(135, 200), rng.randint(25, 75))
+            path = made.path if rng.random() < ACCENT_SHARE else None
+            voice = rng.choice(made.voices if path else ESPEAK_LANGUAGES) + rng.choice(ESPEAK_VARIANTS)
+            pcm = say_espeak(voice, question.text, rng.randint(135, 200), rng.randint(25, 75), path)
             writer.add(question, voice, pcm, [phone for phone in phones if phone != 1], [])
         if number % 16 == 0:
-            language, question = draw.foreign(rng)
-            pcm = say_espeak(language + rng.choice(ESPEAK_VARIANTS), question.text, rng.randint(135, 190), 50)
-            writer.add(question, language, pcm, [], [])
+            _add_foreign(writer, rng)
         if number % 200 == 199:
             print(f"{number + 1}/{n_texts} texts, {time.monotonic() - started:.0f} s", flush=True)
+    writer.close()
+    return len(writer.utterances)
+
+
+def _add_foreign(writer: _Writer, rng: random.Random) -> None:
+    language, question = draw.foreign(rng)
+    pcm = say_espeak(language + rng.choice(ESPEAK_VARIANTS), question.text, rng.randint(135, 190), rng.randint(25, 75))
+    writer.add(question, language, pcm, [], [])
+
+
+def make_foreign_part(folder: Path, name: str, n_texts: int, seed: int) -> int:
+    """Speak so many sentences in other languages; returns the number of utterances."""
+    rng = random.Random(seed)
+    writer = _Writer(folder, name)
+    for _ in range(n_texts):
+        _add_foreign(writer, rng)
     writer.close()
     return len(writer.utterances)
 
@@ -168,6 +193,8 @@ def make_test_part(folder: Path, name: str, questions: list[draw.Question], seed
     voices = TEST_FLITE_VOICES + TEST_ESPEAK_VOICES
     for number, question in enumerate(questions):
         voice = voices[number % len(voices)]
+        if question.kind == draw.FOREIGN:  # its intent is its language
+            voice = question.intent + "+f5"
         if voice in TEST_FLITE_VOICES:
             pcm, phones, ends_s = say_flite(voice, question.text)
             writer.add(question, "flite " + voice, pcm, phones, ends_s)
@@ -184,12 +211,15 @@ def main() -> None:
     parser.add_argument("--part", default="part0", help="name of the part; one that starts with test is held out")
     parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=config.SEED)
+    parser.add_argument("--foreign", action="store_true", help="sentences in other languages only")
     options = parser.parse_args()
     folder = options.runs / "hearing"
     if options.part.startswith("test"):
         rng = random.Random(options.seed + 1)
         questions = [draw.question(rng) for _ in range(options.texts)]
         count = make_test_part(folder, options.part, questions, options.seed)
+    elif options.foreign:
+        count = make_foreign_part(folder, options.part, options.texts, options.seed)
     else:
         count = make_training_part(folder, options.part, options.texts, options.seed)
     print(f"{count} utterances in {folder / options.part}.json")

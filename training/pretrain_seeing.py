@@ -33,6 +33,7 @@ _LEARNING_RATE = 1.5e-3
 _WARMUP_STEPS = 100
 _IGNORED = -100
 _MOST_THINGS = 5
+_COUNTS = 4  # of one colour or kind: none, one, two, more
 _LONGEST_WORD = max(map(len, words.PRINTED_WORDS))
 
 
@@ -50,19 +51,19 @@ class Eye(nn.Module):
         self.column = nn.Linear(config.HIDDEN, 3)  # of the thing's centre: left, middle, right
         self.row = nn.Linear(config.HIDDEN, 3)
         self.hour = nn.Linear(config.HIDDEN, 13)  # 0: in the middle
-        self.like_colour = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)  # how many things of its colour there are
-        self.like_kind = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)
         self.word = nn.Linear(config.HIDDEN, len(words.PRINTED_WORDS))  # of a letter
         self.order = nn.Linear(config.HIDDEN, _LONGEST_WORD)
         self.whole = nn.Linear(config.HIDDEN, 3)  # light, dark, blurred
         self.count = nn.Linear(config.HIDDEN, _MOST_THINGS + 1)
+        self.count_of_colour = nn.Linear(config.HIDDEN, len(words.COLOURS) * _COUNTS)
+        self.count_of_kind = nn.Linear(config.HIDDEN, len(words.OBJECTS) * _COUNTS)
 
 
 _OF_A_POSITION = {"kinds": "kind", "colours": "colour", "letters": "letter"}  # 0: nothing there
 _OF_ITS_THING = {
-    "columns": "column", "rows": "row", "hours": "hour", "like_colours": "like_colour", "like_kinds": "like_kind",
-    "words": "word", "orders": "order",
+    "columns": "column", "rows": "row", "hours": "hour", "words": "word", "orders": "order",
 }  # fmt: skip
+_COUNTED = {"count_of_colour": (words.COLOURS, "colour"), "count_of_kind": (words.OBJECTS, "kind")}
 
 
 def place_labels(scene: Scene, label: Labels) -> dict[str, torch.Tensor]:
@@ -78,12 +79,16 @@ def place_labels(scene: Scene, label: Labels) -> dict[str, torch.Tensor]:
             hour = clock_hour(thing, scene.aspect)
             found["columns"][cell], found["rows"][cell] = third(thing.x), third(thing.y)
             found["hours"][cell] = _IGNORED if hour is None else hour
-            found["like_colours"][cell] = sum(other.colour == thing.colour for other in scene.things)
-            found["like_kinds"][cell] = len(things)
     found["orders"] = torch.from_numpy(label.orders).flatten()
     if scene.word:
         found["words"][found["orders"] != _IGNORED] = words.PRINTED_WORDS.index(scene.word)
     return found
+
+
+def count_labels(scene: Scene, names: tuple[str, ...], of: str) -> list[int]:
+    """How many things there are of each colour or kind; ignored when nothing can be seen."""
+    counts = [sum(getattr(thing, of) == name for thing in scene.things) for name in names]
+    return [min(count, _COUNTS - 1) if scene.seen else _IGNORED for count in counts]
 
 
 def draw_scene(rng: random.Random) -> Scene:
@@ -138,6 +143,8 @@ def make_batch(rng: random.Random, size: int) -> tuple[torch.Tensor, tuple[int, 
     dense |= {name: torch.stack([place[name] for place in places]) for name in _OF_ITS_THING}
     dense["whole"] = torch.tensor([1 if s.light == DARK else 2 if s.blurred else 0 for s in scenes])
     dense["count"] = torch.tensor([len(s.things) if s.seen else _IGNORED for s in scenes])
+    for name, (names, of) in _COUNTED.items():
+        dense[name] = torch.tensor([count_labels(scene, names, of) for scene in scenes])
     return vision.patches(shown), (height, width), dense
 
 
@@ -159,17 +166,22 @@ def losses(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) 
     found["whole"] = F.cross_entropy(eye.whole(pooled), labels["whole"])
     if (labels["count"] != _IGNORED).any():
         found["count"] = 0.3 * F.cross_entropy(eye.count(pooled), labels["count"], ignore_index=_IGNORED)
+        for name in _COUNTED:
+            logits = getattr(eye, name)(pooled).view(-1, _COUNTS)
+            found[name] = 2 * F.cross_entropy(logits, labels[name].flatten(), ignore_index=_IGNORED)
     return found
 
 
 @torch.no_grad()
 def right(eye: Eye, embeddings: torch.Tensor, labels: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Share of right readings on positions that show something, and of right counts."""
+    """Share of right readings on positions that show something, and of right counts of what is there."""
     readings = {name: getattr(eye, head)(embeddings) for name, head in (_OF_A_POSITION | _OF_ITS_THING).items()}
-    readings["count"] = eye.count(embeddings.mean(1))
+    pooled = embeddings.mean(1)
+    readings["count"] = eye.count(pooled)
+    readings |= {name: getattr(eye, name)(pooled).unflatten(1, (-1, _COUNTS)) for name in _COUNTED}
     shares = {}
     for name, logits in readings.items():
-        shown = labels[name] > (0 if name in _OF_A_POSITION else _IGNORED)
+        shown = labels[name] > (0 if name in _OF_A_POSITION or name in _COUNTED else _IGNORED)
         if shown.any():
             shares[name] = float((logits.argmax(-1) == labels[name])[shown].float().mean())
     drawn = labels["figure"] > 0

@@ -45,7 +45,13 @@ _OTHER_INSTRUCTIONS = (
     "You are Sightline. Answer in short sentences.",
     "You help a blind person. Be brief and honest.",
 )
-_BRANCHES = 5
+# Words that a question is understood without; wordings that nobody listed have fewer or others of them.
+_SMALL_WORDS = frozenset(
+    "the a an of is are do does did can could would you me please there that this it to in on".split()
+)
+_TYPED_BRANCHES = 5
+_IMAGE_BRANCHES = 8
+_INTENTS_OF_A_PICTURE = tuple(intent for intent in pictures.INTENTS if intent != "change")
 
 
 @dataclass
@@ -69,7 +75,10 @@ class _Builder:
 
 
 def typed(words: str, rng: random.Random) -> str:
-    """A question as people type it: with or without a capital letter and a question mark."""
+    """A question as people type it: with or without a capital letter and a question mark, perhaps without "the"."""
+    if rng.random() < 0.2 and len(all_words := words.split()) > 3:
+        left_out = rng.choice([n for n, word in enumerate(all_words) if word in _SMALL_WORDS] or [None])
+        words = " ".join(word for n, word in enumerate(all_words) if n != left_out)
     if rng.random() < 0.5:
         words = words[:1].upper() + words[1:]
     return words + rng.choice(("", "?", "?", ".")) if rng.random() < 0.7 else words
@@ -145,7 +154,7 @@ class Maker:
     def _typed(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
         """Typed questions without a picture, a third of them with a second turn."""
         rng, branches = self.rng, []
-        for _ in range(_BRANCHES):
+        for _ in range(_TYPED_BRANCHES):
             question = draw.question(rng, rng.choices((draw.TALK, draw.OUT_OF_DOMAIN, draw.PICTURE), (6, 1, 1))[0])
             answer = answer_without_picture(question)
             branch = _typed_turn(typed(question.text, rng), answer, rng)
@@ -173,9 +182,16 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.15:
             return self._typed_clip(builder)
-        scene = draw_scene(rng)
+        if rng.random() < 0.3:
+            scene, asked = draw_scene(rng), []
+        else:  # a scene made for a question: hard noes, several things of a colour
+            intent = rng.choice(_INTENTS_OF_A_PICTURE)
+            words, slots = pictures.ask(intent, rng)
+            shown, answer = answers.show_for(intent, slots, rng)
+            assert isinstance(shown, Scene)
+            scene, asked = shown, [(intent, slots, words, answer)]
         branches = []
-        for intent, slots, words, answer in answers.more_questions(scene, rng, _BRANCHES):
+        for intent, slots, words, answer in asked + answers.more_questions(scene, rng, _IMAGE_BRANCHES - len(asked)):
             branch = _typed_turn(typed(words, rng), answer, rng)
             if rng.random() < 0.3:
                 second, second_answer = self._follow_up(scene, intent, slots, answer)
@@ -265,7 +281,7 @@ class Maker:
             sound = builder.sound(hearing_audio.no_speech(self.noise))
             return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(NO_WORDS)]
         kinds = [kind for kind in self.by_kind if kind != draw.PICTURE]
-        weights = [{draw.TALK: 8, draw.OUT_OF_DOMAIN: 2, draw.FOREIGN: 0.6}[kind] for kind in kinds]
+        weights = [{draw.TALK: 8, draw.OUT_OF_DOMAIN: 2, draw.FOREIGN: 1}[kind] for kind in kinds]
         kind = draw.PICTURE if rng.random() < 0.1 else rng.choices(kinds, weights)[0]
         part, item = rng.choice(self.by_kind[kind])
         question = item.question

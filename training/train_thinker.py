@@ -131,7 +131,7 @@ def train(options: argparse.Namespace, rank: int) -> None:
     ) as next_batch:
         while (done := peers.mean((time.monotonic() - started) / 60 / options.minutes)) < 1:
             batch = next_batch()
-            rate = learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=max(options.decay, 1e-6))
+            rate = learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=options.decay)
             optimizer.set_rate(rate)
             output = forward(thinker, batch, frozen_encoders=frozen)
             loss = F.cross_entropy(output.logits, output.targets)

@@ -55,8 +55,8 @@ def seed_all(seed: int) -> None:
 
 
 def learning_rate(step: int, done: float, peak: float, *, warmup: int = 100, decay: float = 0.4) -> float:
-    """Linear warm-up over `warmup` steps, then `peak`; over the last `decay` of the way a linear fall to 2 %."""
-    return peak * min(1.0, (step + 1) / warmup) * min(1.0, max(0.02, (1 - done) / decay))
+    """Linear warm-up over `warmup` steps, then `peak`; over the last `decay` of the way, if any, a fall to 2 %."""
+    return peak * min(1.0, (step + 1) / warmup) * min(1.0, max(0.02, (1 - done) / max(decay, 1e-6)))
 
 
 class Progress:

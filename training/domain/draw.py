@@ -15,7 +15,8 @@ _KIND_SHARES = ((TALK, 0.46), (PICTURE, 0.42), (OUT_OF_DOMAIN, 0.12))
 _FOLLOW_UP_SHARE = 0.08
 _SLOTTED_WEIGHT = 3  # an intent with slots has more to learn than one without
 
-# Sentences in other languages for espeak's voices; the answer is that they were not understood.
+# Other languages, for espeak's voices; the answer is that they were not understood. Sentences are these, or some of the
+# words in any order: what matters is that it sounds like the language.
 FOREIGN_TEXTS = {
     "de": ("wie viele Tassen siehst du", "was ist das hier", "guten Morgen mein Freund", "wo ist die rote Flasche",
            "ich möchte nach Hause gehen", "kannst du mir bitte helfen", "das Wetter ist heute schön"),
@@ -27,6 +28,23 @@ FOREIGN_TEXTS = {
            "vorrei andare a casa", "mi puoi aiutare per favore", "oggi fa bel tempo"),
     "pl": ("ile widzisz kubków", "co to jest", "dzień dobry przyjacielu", "gdzie jest czerwona butelka",
            "chcę iść do domu", "czy możesz mi pomóc", "dzisiaj jest ładna pogoda"),
+}  # fmt: skip
+_FOREIGN_WORDS = {
+    "de": "ich du er wir nicht sehr heute morgen gestern Haus Straße Wasser Brot Kinder Schule Arbeit Freund Zeit Jahr "
+          "gehen machen sehen sprechen kommen kaufen zwischen schnell langsam schön groß klein neu immer vielleicht "
+          "warum wohin wann welche durch ohne gegen Frühstück Geschichte Bahnhof Zug fünf zwölf zwanzig",
+    "fr": "je tu il nous pas très aujourd'hui demain hier maison rue eau pain enfants école travail ami temps année "
+          "aller faire voir parler venir acheter entre vite lentement beau grand petit nouveau toujours peut-être "
+          "pourquoi quand laquelle par sans contre déjeuner histoire gare train cinq douze vingt",
+    "es": "yo tú él nosotros no muy hoy mañana ayer casa calle agua pan niños escuela trabajo amigo tiempo año ir "
+          "hacer ver hablar venir comprar entre rápido despacio bonito grande pequeño nuevo siempre quizás por qué "
+          "adónde cuándo cuál por sin contra desayuno historia estación tren cinco doce veinte",
+    "it": "io tu lui noi non molto oggi domani ieri casa strada acqua pane bambini scuola lavoro amico tempo anno "
+          "andare fare vedere parlare venire comprare tra veloce lento bello grande piccolo nuovo sempre forse perché "
+          "dove quando quale per senza contro colazione storia stazione treno cinque dodici venti",
+    "pl": "ja ty on my nie bardzo dzisiaj jutro wczoraj dom ulica woda chleb dzieci szkoła praca przyjaciel czas rok "
+          "iść robić widzieć mówić przyjść kupić między szybko powoli piękny duży mały nowy zawsze może dlaczego dokąd "
+          "kiedy która przez bez przeciw śniadanie historia dworzec pociąg pięć dwanaście dwadzieścia",
 }  # fmt: skip
 
 
@@ -69,7 +87,11 @@ def question(rng: random.Random, kind: str | None = None, intent: str | None = N
 def foreign(rng: random.Random) -> tuple[str, Question]:
     """espeak's language and a question in it."""
     language = rng.choice(list(FOREIGN_TEXTS))
-    return language, Question(rng.choice(FOREIGN_TEXTS[language]), FOREIGN, "foreign")
+    if rng.random() < 0.3:
+        said = rng.choice(FOREIGN_TEXTS[language])
+    else:
+        said = " ".join(rng.sample(_FOREIGN_WORDS[language].split(), rng.randint(3, 7)))
+    return language, Question(said, FOREIGN, "foreign")
 
 
 def talk_replies(rng: random.Random, count: int) -> list[str]:

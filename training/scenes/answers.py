@@ -213,7 +213,7 @@ def more_questions(
             break
         intent = rng.choice(pictures.INTENTS)
         slots = pictures.ask(intent, rng)[1]
-        if "object" in slots and kinds and rng.random() < 0.75:
+        if "object" in slots and kinds and rng.random() < (0.5 if intent == "is_there" else 0.75):
             slots["object"] = rng.choice(kinds)
         if "colour" in slots and colours and rng.random() < 0.75:
             slots["colour"] = rng.choice(colours)
