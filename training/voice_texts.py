@@ -277,7 +277,7 @@ def domain_texts(seed: int | None = None, draws: int = 3000) -> list[str]:
     for intent in talk.FIXED:
         found[talk.answer(intent, {})] = None
     for _ in range(draws):
-        intent = rng.choice(list(talk.WITH_SLOTS))
+        intent = rng.choice(talk.WITH_SLOTS)
         found[talk.answer(intent, talk.ask(intent, rng)[1])] = None
         found[_picture_reply(rng)] = None
     return list(found)

@@ -97,15 +97,14 @@ def foreign(rng: random.Random) -> tuple[str, Question]:
 def talk_replies(rng: random.Random, count: int) -> list[str]:
     """Replies to talk questions, without repetition, at most `count`."""
     found: dict[str, None] = dict.fromkeys(
-        [answer for _, answer in talk.FIXED.values()]
-        + [talk.SURE_ANSWER, talk.OOD_ANSWER, talk.UNCLEAR_ANSWER, talk.NO_PICTURE_ANSWER]
+        [*talk.FIXED.values(), talk.SURE_ANSWER, talk.OOD_ANSWER, talk.UNCLEAR_ANSWER, talk.NO_PICTURE_ANSWER]
     )
     for word in words.SAY_WORDS:
         found[talk.answer("say_word", {"word": word})] = None
     for _ in range(20 * count):
         if len(found) >= count:
             break
-        intent = rng.choice(list(talk.WITH_SLOTS))
+        intent = rng.choice(talk.WITH_SLOTS)
         found[talk.answer(intent, talk.ask(intent, rng)[1])] = None
     return list(found)[:count]
 
