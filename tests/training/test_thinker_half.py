@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import training
 from training import hearing_audio, hearing_data, text, vision
 from training.domain import draw, pictures, talk, words
-from training.pretrain_seeing import draw_scene, place_labels, size_of
+from training.pretrain_seeing import count_labels, draw_scene, place_labels, size_of
 from training.scenes import answers
 from training.scenes import scene as scenes_of
 from training.scenes.render import render
@@ -283,6 +284,17 @@ def test_a_dark_picture_is_never_described():
         assert "dark" in (answers.answer(intent, slots, scene) or "dark")
 
 
+def test_counts_of_each_colour_and_kind_stop_at_more():
+    pairs = [("cup", "red"), ("cup", "red"), ("cup", "red"), ("fish", "red"), ("star", "blue")]
+    scene = make_scene(pairs, random.Random(5))
+    colours = dict(zip(words.COLOURS, count_labels(scene, words.COLOURS, "colour"), strict=True))
+    kinds = dict(zip(words.OBJECTS, count_labels(scene, words.OBJECTS, "kind"), strict=True))
+    assert (colours["red"], colours["blue"], colours["green"]) == (3, 1, 0)
+    assert (kinds["cup"], kinds["fish"], kinds["tree"]) == (3, 1, 0)
+    unseen = replace(scene, light=scenes_of.DARK)
+    assert set(count_labels(unseen, words.COLOURS, "colour")) == {-100}
+
+
 def test_every_position_of_a_thing_knows_where_the_thing_is():
     rng, found = random.Random(5), {"columns": 0, "rows": 0, "hours": 0, "words": 0, "orders": 0}
     while min(found.values()) < 20:
@@ -297,11 +309,10 @@ def test_every_position_of_a_thing_knows_where_the_thing_is():
             if kind != thing.kind or sum(other.kind == kind for other in scene.things) > 1:
                 continue
             hour = scenes_of.clock_hour(thing, scene.aspect)
-            alike = sum(other.colour == thing.colour for other in scene.things)
-            expected = scenes_of.third(thing.x), scenes_of.third(thing.y), -100 if hour is None else hour, alike, 1
-            names = ("columns", "rows", "hours", "like_colours", "like_kinds")
+            expected = scenes_of.third(thing.x), scenes_of.third(thing.y), -100 if hour is None else hour
+            names = ("columns", "rows", "hours")
             assert tuple(int(places[name][cell]) for name in names) == expected
-            for name in ("columns", "rows", "hours"):
+            for name in names:
                 found[name] += 1
         empty = torch.from_numpy(labels.kinds).flatten() <= 0
         assert (places["columns"][empty] == -100).all()
