@@ -112,10 +112,10 @@ def replies(thinker: Any, items: list[Item], *, whole: bool = False) -> Iterator
 
 
 def spoken(runs: Path, name: str, questions: Callable[[], list[draw.Question]]) -> list[tuple[draw.Question, Pcm]]:
-    """A part spoken by the kept-back voices; made when it is not there."""
-    path = runs / "hearing" / f"{name}.json"
-    if not path.exists():
-        hearing_data.make_test_part(path.parent, name, questions(), _SEED)
+    """A part spoken by the kept-back voices; made when it is not there or was made of other questions."""
+    path, wanted = runs / "hearing" / f"{name}.json", questions()
+    if not path.exists() or [item.question for item in hearing_data.load_part(path).utterances] != wanted:
+        hearing_data.make_test_part(path.parent, name, wanted, _SEED)
     part = hearing_data.load_part(path)
     return [(item.question, hearing_audio.plain(part.samples(item)).pcm) for item in part.utterances]
 

@@ -60,9 +60,7 @@ class Eye(nn.Module):
 
 
 _OF_A_POSITION = {"kinds": "kind", "colours": "colour", "letters": "letter"}  # 0: nothing there
-_OF_ITS_THING = {
-    "columns": "column", "rows": "row", "hours": "hour", "words": "word", "orders": "order",
-}  # fmt: skip
+_OF_ITS_THING = {"columns": "column", "rows": "row", "hours": "hour", "words": "word", "orders": "order"}
 _COUNTED = {"count_of_colour": (words.COLOURS, "colour"), "count_of_kind": (words.OBJECTS, "kind")}
 
 

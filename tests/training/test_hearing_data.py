@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from training import accents, hearing_data
+from training import accents, evaluate, hearing_data
 from training.domain import draw
 
 SENTENCE = "where is the purple bird by the boat, and what time is it now"
@@ -43,3 +43,15 @@ def test_a_training_part_has_accents_and_no_voice_that_is_kept_back(tmp_path):
     assert any(voice.startswith("en-x-made") for voice in voices)
     assert not set(voices) & {*hearing_data.TEST_ESPEAK_VOICES, "flite kal16"}
     assert not any(voice.endswith("+f5") or "scotland" in voice for voice in voices)
+
+
+def test_speech_for_the_evaluation_follows_its_questions(tmp_path):
+    def questions(words: str) -> list[draw.Question]:
+        return [draw.Question(words, draw.TALK, "greet")]
+
+    first = evaluate.spoken(tmp_path, "test_some", lambda: questions("hello there"))
+    again = evaluate.spoken(tmp_path, "test_some", lambda: questions("hello there"))
+    other = evaluate.spoken(tmp_path, "test_some", lambda: questions("good to see you again my friend"))
+    assert np.array_equal(first[0][1], again[0][1])
+    assert other[0][0].text.startswith("good")
+    assert len(other[0][1]) > len(first[0][1])
