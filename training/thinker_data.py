@@ -51,7 +51,6 @@ _SMALL_WORDS = frozenset(
 )
 _TYPED_BRANCHES = 5
 _IMAGE_BRANCHES = 8
-_INTENTS_OF_A_PICTURE = tuple(intent for intent in pictures.INTENTS if intent != "change")
 
 
 @dataclass
@@ -180,12 +179,14 @@ class Maker:
     def _image(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
         """A picture and typed questions about it, some followed by a question that says "it"."""
         rng = self.rng
-        if rng.random() < 0.15:
+        if rng.random() < 0.1:
             return self._typed_clip(builder)
         if rng.random() < 0.3:
             scene, asked = draw_scene(rng), []
         else:  # a scene made for a question: hard noes, several things of a colour
-            intent = rng.choice(_INTENTS_OF_A_PICTURE)
+            intent = pictures.draw_intent(rng)
+            if intent == "change":
+                return self._typed_clip(builder)
             words, slots = pictures.ask(intent, rng)
             shown, answer = answers.show_for(intent, slots, rng)
             assert isinstance(shown, Scene)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -239,6 +240,13 @@ def test_every_question_has_an_answer_that_can_be_spoken():
         question, slots = talk.ask(intent, rng)
         assert "{" not in question
         assert "{" not in talk.answer(intent, slots)
+
+
+def test_training_asks_every_question_and_the_hard_ones_more_often():
+    rng = random.Random(8)
+    drawn = Counter(pictures.draw_intent(rng) for _ in range(3000))
+    assert set(drawn) == set(pictures.INTENTS)
+    assert min(drawn["count_colour"], drawn["describe"], drawn["more_detail"]) > 1.4 * drawn["where"]
 
 
 def test_sums_and_days_are_right():

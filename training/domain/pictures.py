@@ -11,6 +11,9 @@ from training.domain.talk import Slots, load_phrasings
 _FILE = load_phrasings("pictures.toml")
 PHRASINGS: dict[str, tuple[str, ...]] = _FILE["questions"]
 INTENTS = tuple(PHRASINGS)
+# Answers that put several things together are learnt last: training asks for them this much more often than the rest.
+_TIMES_AS_OFTEN = {"count_colour": 4, "describe": 2, "more_detail": 2, "is_there": 2, "what_side": 2}
+_SHARES = tuple(_TIMES_AS_OFTEN.get(intent, 1) for intent in INTENTS)
 FOLLOW_UPS: dict[str, tuple[str, ...]] = _FILE["follow_ups"]  # about the thing that was spoken of last
 
 SIDE_PHRASES = {
@@ -20,6 +23,11 @@ SIDE_PHRASES = {
     "bottom": ("at the bottom", "below", "in the lower part", "down there"),
     "middle": ("in the middle", "in the centre", "straight ahead", "at the centre"),
 }
+
+
+def draw_intent(rng: random.Random) -> str:
+    """An intent for training, the hard ones more often."""
+    return rng.choices(INTENTS, _SHARES)[0]
 
 
 def slot_names(intent: str) -> set[str]:

@@ -211,7 +211,7 @@ def more_questions(
     for _ in range(20 * count):
         if len(found) == count:
             break
-        intent = rng.choice(pictures.INTENTS)
+        intent = pictures.draw_intent(rng)
         slots = pictures.ask(intent, rng)[1]
         if "object" in slots and kinds and rng.random() < (0.5 if intent == "is_there" else 0.75):
             slots["object"] = rng.choice(kinds)
