@@ -111,6 +111,8 @@ def measure(name: str, said: list[Said], published: list[Said]) -> Row:
 def table(rows: list[Row], group: int) -> str:
     """Markdown of the rows."""
     lines = [
+        "## Packed weights",
+        "",
         f"| storage (groups of {group}) | same text | word error of its speech | real-time factor |",
         "|---|---|---|---|",
     ]
