@@ -77,7 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
 
             return history.main(rest)
         case "models":
-            from model.quant import cli
+            from commands import models as cli
 
             return cli.main(rest)
         case "bench":
@@ -100,19 +100,19 @@ def _bench(arguments: list[str]) -> int:
 
             return echo_bench.main(rest)
         case "quantize":
-            from model.quant import bench as quantize_bench
+            from model.bench import quantize as quantize_bench
 
             return quantize_bench.main(rest)
         case "card":
-            from model.card import bench as card_bench
+            from model.bench.card import bench as card_bench
 
             return card_bench.main(rest)
         case "memory":
-            from model.quant import memory_bench
+            from model.bench import memory as memory_bench
 
             return memory_bench.main(rest)
         case "reference" | "turns":
-            from model import bench
+            from model.bench import reference as bench
 
             return bench.main([what, *rest])
     raise CommandError(EXIT_USAGE, f"There is no benchmark {what!r}.", "See: main.py bench --help")

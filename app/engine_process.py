@@ -195,7 +195,7 @@ class EngineProcess:
 
 
 def describe_end(exit_code: int, last_line: str) -> ProcessEnded:
-    """Why a process ended, in words. The codes are those of `model.realtime.cli`."""
+    """Why a process ended, in words. The codes are those of `commands.serve`."""
     if exit_code in (-9, 137):
         return ProcessEnded(
             "it was killed, most often because memory ran out.",

@@ -45,7 +45,7 @@ def ensure_random_checkpoint() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / RANDOM_NAME
             subprocess.run(
-                [sys.executable, "-m", "model.random_checkpoint", str(made), "--size", "tiny"],
+                [sys.executable, "-m", "model.bench.random_checkpoint", str(made), "--size", "tiny"],
                 check=True,
                 capture_output=True,
                 text=True,

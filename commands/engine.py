@@ -9,10 +9,10 @@ from commands.checkpoints import ensure_random_checkpoint, shipped_checkpoint
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs until it is told to end. Exit codes: see `model.realtime.cli`. Raises CommandError."""
+    """Runs until it is told to end. Exit codes: see `commands.serve`. Raises CommandError."""
     from audio_io.errors import PackageMissingError
     from audio_io.hops import HopDetector
-    from model.realtime import cli
+    from commands import serve as cli
 
     arguments = list(argv)
     named = any(argument == "--checkpoint" or argument.startswith("--checkpoint=") for argument in arguments)

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
+    from model.conversation.session import Session
     from model.errors import CheckpointError, ConfigError, InputError, ModelError, OutOfMemoryError
-    from model.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
     from model.flash import Flash, load
     from model.memory import Memory
-    from model.sampling import Sampling
-    from model.session import Session
+    from model.network.sampling import Sampling
 
 _PLACES = {
     "CheckpointError": "model.errors",
@@ -22,16 +22,16 @@ _PLACES = {
     "InputError": "model.errors",
     "ModelError": "model.errors",
     "OutOfMemoryError": "model.errors",
-    "ReplyDone": "model.events",
-    "ReplyEvent": "model.events",
-    "ReplyStats": "model.events",
-    "SpeechDelta": "model.events",
-    "TextDelta": "model.events",
+    "ReplyDone": "model.conversation.events",
+    "ReplyEvent": "model.conversation.events",
+    "ReplyStats": "model.conversation.events",
+    "SpeechDelta": "model.conversation.events",
+    "TextDelta": "model.conversation.events",
     "Flash": "model.flash",
     "load": "model.flash",
     "Memory": "model.memory",
-    "Sampling": "model.sampling",
-    "Session": "model.session",
+    "Sampling": "model.network.sampling",
+    "Session": "model.conversation.session",
 }
 
 __all__ = [

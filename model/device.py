@@ -1,4 +1,4 @@
-"""Choosing a device and a number type, and how much memory there is."""
+"""Choosing a device, a number type and a way of decoding, and how much memory there is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from model.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+GRAPH_MODES = ("off", "static", "cuda")
 UNKNOWN_FREE_BYTES = 4 << 30  # assumed where the system does not say
 
 
@@ -34,6 +35,19 @@ def choose_dtype(dtype: str, stored: str, device: torch.device) -> torch.dtype:
     if device.type == "cpu" and wanted is not torch.float32 and not _cpu_has_bfloat16():
         return torch.float32  # without hardware support bf16 is slower than float32
     return torch.bfloat16 if wanted is torch.float16 else wanted
+
+
+def choose_graphs(graphs: str, device: torch.device) -> str:
+    """How to decode: "auto" is "cuda" on a GPU and "off" elsewhere; raises InputError for what there is not."""
+    if graphs == "auto":
+        return "cuda" if device.type == "cuda" else "off"
+    if graphs not in GRAPH_MODES:
+        raise InputError(f"graphs is {graphs!r}, expected auto or one of {', '.join(GRAPH_MODES)}")
+    if graphs == "cuda" and device.type != "cuda":
+        raise InputError(
+            f"graphs is 'cuda', but the model is on {device}; use 'off', or 'static' to try the steps there"
+        )
+    return graphs
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.audio_encoder import AudioEncoder
-from model.cache import FIRST_CAPACITY, KVCache
-from model.checkpoint import Checkpoint, Filler, Storage, check_filled
-from model.code2wav import Code2Wav
-from model.code_predictor import CodePredictor, PredictorWorkspace
-from model.config import DecoderConfig, ModelConfig, load_config
-from model.cpu_storage import ColumnStorage
-from model.device import choose_device, choose_dtype, free_bytes
+from model.checkpoint.config import DecoderConfig, ModelConfig, load_config
+from model.checkpoint.files import Checkpoint
+from model.checkpoint.tensors import expected_tensors
+from model.checkpoint.tokenizer import ChatTokens, Tokenizer
+from model.device import choose_device, choose_dtype, choose_graphs, free_bytes
 from model.errors import InputError
-from model.generation import Generation, read_generation
-from model.graphs.experts import check_host_experts, read_nothing_back
-from model.graphs.runner import choose_mode
-from model.images import ImageSettings, preprocess
-from model.int8_cache import Int8KVCache
-from model.layers import Rope
-from model.mel import check_settings
-from model.memory import POSITIONS_MINIMUM, Memory
-from model.parts import Parts, build
-from model.prompts import DEFAULT_INSTRUCTIONS, HOLD_TOKEN
+from model.memory import Memory
+from model.network.audio_encoder import AudioEncoder
+from model.network.cache import FIRST_CAPACITY, KVCache
+from model.network.code2wav import Code2Wav
+from model.network.code_predictor import CodePredictor, PredictorWorkspace
+from model.network.cpu_storage import ColumnStorage
+from model.network.filling import Filler, Storage, check_filled
+from model.network.generation import Generation, read_generation
+from model.network.images import ImageSettings, preprocess
+from model.network.int8_cache import Int8KVCache
+from model.network.layers import Rope
+from model.network.mel import check_settings
+from model.network.parts import Parts, build
+from model.network.resample import Resampler
+from model.network.spoken import SpokenConstants
+from model.network.talker import Talker
+from model.network.thinker import Thinker
+from model.network.vision_encoder import VisionEncoder
+from model.prompts import HOLD_TOKEN
 from model.quant.check import check_memory
+from model.quant.gathered import check_host_experts, read_nothing_back
 from model.quant.load import check_choice, placed, storage_for, stored_weights
 from model.quant.plan import FORK_ROWS, cache_bytes
-from model.resample import Resampler
-from model.sampling import Sampling
-from model.spoken import SpokenConstants
-from model.talker import Talker
-from model.tensors import expected_tensors
-from model.thinker import Thinker
-from model.tokenizer import ChatTokens, Tokenizer
-from model.vision_encoder import VisionEncoder
-
-if TYPE_CHECKING:
-    from model.session import Session
 
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
 POSITIONS_LIMIT = 32768
 POSITIONS_LEAST = 2048  # by default
-PICTURE_TOKENS = 768  # of the largest picture by default, about 880 x 880 pixels
 TALKER_PROMPT_ROWS = 9  # of a reply, before its first frame
 SUPPRESSED_TAIL = 1024  # the Talker's last ids are control tokens, never drawn (the end of speech excepted)
 
@@ -100,7 +93,9 @@ class Flash:
         )
         self.is_time_aligned = self.tokenizer.has(HOLD_TOKEN)
         self.suppressed = self._suppressed()
-        self.spoken: SpokenConstants | None = SpokenConstants.of(self) if self.talker is not None else None
+        self.spoken: SpokenConstants | None = None
+        if self.talker is not None:
+            self.spoken = SpokenConstants.of(self.talker, self.thinker, config, self.chat, self.device)
 
     def _id(self, configured: int | None, token: str) -> int:
         return configured if configured is not None else self.tokenizer.id_of(token)
@@ -117,63 +112,12 @@ class Flash:
         """Names of the speakers, the default first; empty when the checkpoint cannot speak."""
         return self.config.talker.voices if self.config.talker is not None else ()
 
-    def session(
-        self,
-        instructions: str | None = DEFAULT_INSTRUCTIONS,
-        voice: str | None = None,
-        *,
-        audio_window_s: float = 2.0,
-        max_positions: int | None = None,
-        seed: int | None = None,
-        thinker_sampling: Sampling | None = None,
-        talker_sampling: Sampling | None = None,
-        predictor_sampling: Sampling | None = None,
-        max_picture_pixels: int | None = None,
-    ) -> Session:
-        """Opens a conversation. See `model.session.Session`.
-
-        `max_positions` is the budget of the caches (default: by free memory); `seed` makes sampled replies repeat;
-        larger pictures than `max_picture_pixels` are scaled down (default: to 768 positions of the Thinker). Raises
-        InputError for an unknown voice or an impossible setting.
-        """
-        from model.session import Session, SessionOptions
-
-        if max_positions is not None and max_positions < POSITIONS_MINIMUM:
-            raise InputError(f"max_positions is {max_positions}, expected at least {POSITIONS_MINIMUM}")
-        if max_picture_pixels is None:
-            vision = self.config.thinker.vision
-            per_token = (vision.patch_size * vision.spatial_merge_size) ** 2
-            max_picture_pixels = min(self.image_settings.max_pixels, PICTURE_TOKENS * per_token)
-        elif max_picture_pixels < self.image_settings.min_pixels:
-            raise InputError(
-                f"max_picture_pixels is {max_picture_pixels}, expected {self.image_settings.min_pixels} or more"
-            )
-        if voice is None:
-            voice = self.voices[0] if self.voices else ""
-        elif self.voices and voice.lower() not in {name.lower() for name in self.voices}:
-            raise InputError(f"voice is {voice!r}; this checkpoint speaks as {', '.join(self.voices)}")
-        generation = self.generation
-        return Session(
-            self,
-            SessionOptions(
-                instructions=instructions or "",
-                voice=voice,
-                audio_window_s=audio_window_s,
-                max_positions=self.default_positions() if max_positions is None else max_positions,
-                seed=int.from_bytes(os.urandom(6), "little") if seed is None else seed,
-                thinker=generation.thinker if thinker_sampling is None else thinker_sampling,
-                talker=generation.talker if talker_sampling is None else talker_sampling,
-                predictor=generation.predictor if predictor_sampling is None else predictor_sampling,
-                max_picture_pixels=max_picture_pixels,
-            ),
-        )
-
     @property
     def has_fixed_caches(self) -> bool:
         """Whether caches have their full size from the start: the memory plan and recorded steps rely on it."""
         return self.device.type == "cuda" or self.graphs != "off"
 
-    # ---- what sessions ask for ------------------------------------------------------------------------------------
+    # ---- what a conversation asks for--------------------------------------------------------------------------------
 
     def default_positions(self) -> int:
         """A budget of positions from the free memory of the device."""
@@ -201,6 +145,12 @@ class Flash:
         capacity = max_positions + spare if self.has_fixed_caches else min(FIRST_CAPACITY, max_positions)
         kind = Int8KVCache if self.memory.cache_bits == 8 else KVCache
         return kind(config, device=self.device, dtype=self.dtype, capacity=max(capacity, 1))
+
+    def voice_prompt(self, voice: str) -> Tensor:
+        """What the Talker reads before a reply of this voice (a name of `voices`, any case): [8, H]."""
+        if self.talker is None or self.spoken is None or self.config.talker is None:
+            raise InputError("this checkpoint has no speech output")
+        return self.spoken.prompt(self.talker, self.config.talker.speaker(voice))
 
     def new_workspace(self) -> PredictorWorkspace:
         """Scratch memory of the code predictor for one session."""
@@ -257,7 +207,7 @@ def load(
     path = Path(path)
     config = load_config(path)
     where = choose_device(device)
-    mode = choose_mode(graphs, where)
+    mode = choose_graphs(graphs, where)
     number_type = choose_dtype(dtype, config.dtype, where)
     tokenizer = Tokenizer.load(path)
     check_settings(path, config.thinker.audio.num_mel_bins)

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.events import ReplyDone, SpeechDelta
+from model.conversation.events import ReplyDone, SpeechDelta
+from model.conversation.session import Session
 from model.flash import Flash, load
 from model.quant.load import GROUP
 from model.quant.parts import default_policy
@@ -69,7 +70,7 @@ def questions(runs: Path, count: int) -> list[evaluate.Item]:
 
 def ask(flash: Flash, item: evaluate.Item) -> Said:
     """One question in a conversation of its own."""
-    session = flash.session()
+    session = Session(flash)
     if item.shown is not None:
         for shot, scene in enumerate(item.shown.scenes if isinstance(item.shown, Clip) else (item.shown,)):
             session.see(render(scene, *size_of(scene), shot=shot)[0], at_s=0.7 * shot)

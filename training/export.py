@@ -3,9 +3,9 @@
     python -m training.export [--runs DIR] [--out DIR] [--allow-untrained]
 
 The Thinker with its encoders comes from `thinker.pt` (`training.train_thinker`), the voice from `talker/state.pt` and
-`code2wav/state.pt`. Names and shapes are checked against `model.tensors`, so a directory that this stage has written
-is complete. A half that was not trained is refused, unless --allow-untrained puts random weights there (for trying the
-format; the model card then says so).
+`code2wav/state.pt`. Names and shapes are checked against `model.checkpoint.tensors`, so a directory that this stage has
+written is complete. A half that was not trained is refused, unless --allow-untrained puts random weights there (for
+trying the format; the model card then says so).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from model.config import parse_config
-from model.random_config import CHAT_TEMPLATE, processor_files
-from model.tensors import expected_tensors
+from model.bench.random_config import CHAT_TEMPLATE, processor_files
+from model.checkpoint.config import parse_config
+from model.checkpoint.tensors import expected_tensors
 from training import config, text
 
 Tensors = dict[str, torch.Tensor]

@@ -1,8 +1,8 @@
 """Sound for training: augmentation, log-mel features in batches, and the audio encoder over a batch.
 
-Features are those of the runtime's stream (`model.mel`): the floor of a 2 s window is 80 dB below the loudest cell so
-far. The encoder's forward here is the reference's (`Qwen3OmniMoeAudioEncoder`), but over a padded batch instead of a
-packed one, which is several times faster on a CPU; a test holds the two equal.
+Features are those of the runtime's stream (`model.network.mel`): the floor of a 2 s window is 80 dB below the loudest
+cell so far. The encoder's forward here is the reference's (`Qwen3OmniMoeAudioEncoder`), but over a padded batch instead
+of a packed one, which is several times faster on a CPU; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from model.mel import HOP_LENGTH, N_FFT, mel_filters
+from model.network.mel import HOP_LENGTH, N_FFT, mel_filters
 
 Pcm = npt.NDArray[np.float32]
 RATE_HZ = 16_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training import config, text, vision
+from training import config, text, timing, vision
 from training.hearing_audio import tokens_of_frames
 
 USER_HEADER = "<|im_start|>user\n"
@@ -76,7 +76,7 @@ def say(words: str, *, learn: bool = False) -> Text:
 
 def reply(words: str) -> list[Segment]:
     """An answer with its holds, and the end of the turn."""
-    return [Text((*text.speakable_tokens(words), text.IM_END), learn=True)]
+    return [Text((*timing.speakable_tokens(words), text.IM_END), learn=True)]
 
 
 def written(words: str) -> list[Segment]:

@@ -1,8 +1,8 @@
 """flash-mini's tokenizer: pairs of letters from the start of each word, short frequent words whole, bytes for the rest.
 
 A token is about one codec frame of speech (80 ms), so the text that the Thinker writes can lie on the time axis of
-the voice: `HOLD` tokens fill the frames in which no new text is due (`speakable_tokens`). Everything here is built by
-rule, so the vocabulary needs no training data; `tokenizer()` gives the `tokenizers` object that goes into
+the voice: `HOLD` tokens fill the frames in which no new text is due (`timing.speakable_tokens`). Everything here is
+built by rule, so the vocabulary needs no training data; `tokenizer()` gives the `tokenizers` object that goes into
 tokenizer.json.
 """
 
@@ -138,13 +138,3 @@ def encode(text: str) -> list[int]:
 def decode(ids: list[int], *, skip_special: bool = True) -> str:
     """Text of token ids; special tokens (holds too) are left out unless `skip_special` is False."""
     return str(tokenizer().decode(ids, skip_special_tokens=skip_special))
-
-
-def speakable_tokens(text: str) -> list[int]:
-    """Token ids of a reply with the holds that put each word about three codec frames before it is spoken.
-
-    Deterministic; the frames of each word come from `training.timing`. This is what the Thinker learns to write.
-    """
-    from training import timing
-
-    return timing.plan(text).token_ids

@@ -83,3 +83,11 @@ def plan(reply: str) -> Plan:
     n_frames = max(frame + TAIL_FRAMES, len(ids) + 1)
     ids += [text.HOLD] * (n_frames - LOOKAHEAD_FRAMES - len(ids))
     return Plan(tuple(words), tuple(starts), tuple(lengths), n_frames, ids)
+
+
+def speakable_tokens(reply: str) -> list[int]:
+    """Token ids of a reply with the holds that put each word about three codec frames before it is spoken.
+
+    Deterministic. This is what the Thinker learns to write.
+    """
+    return plan(reply).token_ids

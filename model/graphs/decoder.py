@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.cache import KVCache
-from model.int8_cache import Int8KVCache, from_levels, to_levels
-from model.layers import Attention, Decoder, DecoderLayer, Rope, rotate
+from model.network.cache import KVCache
+from model.network.decoder import Decoder
+from model.network.int8_cache import Int8KVCache, from_levels, to_levels
+from model.network.layers import Attention, DecoderLayer, Rope, rotate
 
 if TYPE_CHECKING:
     from model.graphs.attention_kernel import DecodeAttention

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.decoding import Samples, Spoken, Ticket, Written
+from model.conversation.decoding import Samples, Spoken, Ticket, Written
 from model.errors import InputError
 from model.graphs.decoder import window_for
 from model.graphs.runner import Runner, new_runner
 from model.graphs.speaking import SpeakingBuffers, SpeakingStep
 from model.graphs.waves import WaveBuffers, WaveStep
 from model.graphs.writing import WritingBuffers, WritingStep
-from model.sampling import Sampling
+from model.network.sampling import Sampling
 
 if TYPE_CHECKING:
-    from model.cache import KVCache
-    from model.context import Context
+    from model.conversation.context import Context
     from model.flash import Flash
+    from model.network.cache import KVCache
 
 WAVE_BATCHES = (8, 4, 2, 1)  # frames that Code2Wav turns into sound at once
 SLACK = 16  # places for what is asked for beyond an end that the host has not seen yet
@@ -158,7 +158,7 @@ class GraphSpeaker:
         flash, work, context = self._flash, self.buffers, self._context
         assert flash.talker is not None
         assert flash.spoken is not None
-        prompt = flash.spoken.prompt(flash, voice)
+        prompt = flash.voice_prompt(voice)
         n_rows = prompt.shape[0]
         rope = flash.talker_rope.text(context.talker_position, n_rows)
         flash.talker(prompt, rope, context.talker_cache)

@@ -8,9 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.errors import InputError
-
-MODES = ("off", "static", "cuda")
 WARM_UP = 2  # runs before capturing: kernels are compiled and tuned, libraries take their working memory
 
 
@@ -78,19 +75,6 @@ class unchanged:  # noqa: N801 - used as a context, like contextlib's
             tensor.copy_(before)
         for generator, chance in self._chances:
             generator.set_state(chance)
-
-
-def choose_mode(graphs: str, device: torch.device) -> str:
-    """ "auto" is "cuda" on a GPU and "off" elsewhere; raises InputError for what there is not."""
-    if graphs == "auto":
-        return "cuda" if device.type == "cuda" else "off"
-    if graphs not in MODES:
-        raise InputError(f"graphs is {graphs!r}, expected auto or one of {', '.join(MODES)}")
-    if graphs == "cuda" and device.type != "cuda":
-        raise InputError(
-            f"graphs is 'cuda', but the model is on {device}; use 'off', or 'static' to try the steps there"
-        )
-    return graphs
 
 
 def new_runner(mode: str) -> Runner:

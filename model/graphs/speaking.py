@@ -10,13 +10,13 @@ from torch import Tensor
 
 from model.graphs.decoder import StaticCache, StaticDecoder, has_kernel, tables
 from model.graphs.writing import Text
-from model.layers import Rope
-from model.sampling import Sampler, Sampling
+from model.network.layers import Rope
+from model.network.sampling import Sampler, Sampling
 
 if TYPE_CHECKING:
-    from model.cache import KVCache
-    from model.code_predictor import CodePredictor
     from model.flash import Flash
+    from model.network.cache import KVCache
+    from model.network.code_predictor import CodePredictor
 
 
 class PredictorSteps:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.code2wav import Code2Wav
-from model.code2wav_layers import DILATIONS, Attention, Code2WavState, TransformerLayer, rotate
+from model.network.code2wav import Code2Wav
+from model.network.code2wav_layers import DILATIONS, Attention, Code2WavState, TransformerLayer, rotate
 
 
 class WaveBuffers:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from model.graphs.decoder import StaticCache, StaticDecoder, has_kernel, tables
-from model.sampling import Sampler, Sampling
+from model.network.sampling import Sampler, Sampling
 
 if TYPE_CHECKING:
-    from model.cache import KVCache
     from model.flash import Flash
+    from model.network.cache import KVCache
 
 
 class Text:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model.config import ModelConfig
+from model.checkpoint.config import ModelConfig
 from model.errors import OutOfMemoryError
 from model.quant.parts import Part
 from model.quant.plan import CUDA_RESERVE_BYTES, GB, Plan, Settings, SpecOf, census_of, make_plan

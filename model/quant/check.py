@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from model.config import ModelConfig
+from model.checkpoint.config import ModelConfig
 from model.device import known_free_bytes
 from model.errors import OutOfMemoryError
 from model.memory import Memory

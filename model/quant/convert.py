@@ -21,13 +21,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.config import parse_config
+from model.checkpoint.config import parse_config
+from model.checkpoint.tensors import expected_tensors
 from model.errors import CheckpointError
 from model.quant.fit import quantize, relative_error
 from model.quant.formats import PackQuantized
 from model.quant.packing import QuantSpec
 from model.quant.parts import Part, Policy, part_of
-from model.tensors import expected_tensors
 
 SHARD_BYTES = 512 * 2**20
 INDEX_NAME = "model.safetensors.index.json"

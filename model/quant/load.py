@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import Storage
 from model.errors import InputError
 from model.memory import Memory
+from model.network.filling import Storage
 from model.quant.formats import StoredFormat, stored_format
 from model.quant.packing import QuantSpec
 from model.quant.parts import default_policy

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.checkpoint import Storage
 from model.memory import Memory
+from model.network.filling import Storage
 from model.quant import packing
 from model.quant.formats import GetTensor
 from model.quant.packing import PackedWeight
@@ -27,7 +27,7 @@ Weight = Tensor | PackedWeight
 
 
 class HostExperts(nn.Module):
-    """Experts of one layer in host memory, with the forward of ``model.moe.Experts``.
+    """Experts of one layer in host memory, with the forward of ``model.network.moe.Experts``.
 
     ``moved_bytes`` counts what was copied to the device so far.
     """

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from model.config import DecoderConfig, ModelConfig
+from model.checkpoint.config import DecoderConfig, ModelConfig
+from model.checkpoint.tensors import expected_tensors
 from model.memory import Memory
 from model.quant.packing import QuantSpec
 from model.quant.parts import Part, Policy, default_policy, part_of
-from model.tensors import expected_tensors
 
 GB = 10**9
 CUDA_RESERVE_BYTES = GB

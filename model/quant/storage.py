@@ -62,7 +62,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedExperts(nn.Module):
-    """The forward of ``model.moe.Experts`` with packed weights: x [T, H], chosen [T, K], gates [T, K] -> [T, H]."""
+    """The forward of ``network.moe.Experts`` with packed weights: x [T, H], chosen [T, K], gates [T, K] -> [T, H]."""
 
     def __init__(self, gate_up: PackedWeight, down: PackedWeight, backend: Backend) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from model.events import ReplyDone, SpeechDelta, TextDelta
+from model.conversation.events import ReplyDone, SpeechDelta, TextDelta
 
 Samples = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
@@ -34,7 +34,7 @@ class VoiceDetectorFactory(Protocol):
 
 
 class ReplyEvents(Protocol):
-    """The events of one reply (`model.session.ReplyStream`)."""
+    """The events of one reply (`model.conversation.session.ReplyStream`)."""
 
     def __next__(self) -> TextDelta | SpeechDelta | ReplyDone: ...
 
@@ -68,10 +68,10 @@ class SpeakingSession(Protocol):
     def forget(self, item: int) -> None: ...
 
 
-class Flash(Protocol):
+class SpeakingModel(Protocol):
     """A loaded model. `voices` is empty when it does not speak."""
 
     @property
     def voices(self) -> tuple[str, ...]: ...
 
-    def session(self, instructions: str | None, voice: str | None) -> SpeakingSession: ...
+    def open_session(self, instructions: str | None, voice: str | None) -> SpeakingSession: ...

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
+from model.conversation.schedule import Claim
 from model.realtime import config as configs
 from model.realtime.client_events import (
     ClientEvent,
@@ -36,7 +37,7 @@ from model.realtime.client_events import (
     decode_base64,
 )
 from model.realtime.config import Abilities
-from model.realtime.contract import Flash, Samples, SpeakingSession, VoiceDetectorFactory
+from model.realtime.contract import Samples, SpeakingModel, SpeakingSession, VoiceDetectorFactory
 from model.realtime.items import check_id, decode_pcm16, read_item
 from model.realtime.pictures import decode_picture
 from model.realtime.records import Record, Records
@@ -61,7 +62,6 @@ from model.realtime.server_events import (
 from model.realtime.transcripts import QUIET_S, Transcripts
 from model.realtime.turn import MAX_BUFFER_S, OpenTurn, TurnInput
 from model.realtime.vad import SpeechBegins, SpeechContinues, TurnFinder
-from model.schedule import Claim
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class LiveSession:
 
     def __init__(
         self,
-        flash: Flash,
+        model: SpeakingModel,
         abilities: Abilities,
         send: Callable[[ServerEvent], None],
         drop_speech: Callable[[str], None],
@@ -90,7 +90,7 @@ class LiveSession:
         self.last_reply: LiveReply | None = None
         """The newest reply, running or finished; the only one that can be cut."""
         self.send = send
-        self._flash = flash
+        self._model = model
         self._abilities = abilities
         self._drop_speech = drop_speech
         self._make_detector = make_detector
@@ -104,7 +104,7 @@ class LiveSession:
         self.transcripts = Transcripts(send)
         self._n_positions = 0
         """Positions that were in use after the last reply; what came since is a response's input."""
-        self.session: SpeakingSession = flash.session(self.config.instructions, self.config.voice or None)
+        self.session: SpeakingSession = model.open_session(self.config.instructions, self.config.voice or None)
         self._new_turn_finder()
         send(SessionCreated(configs.to_wire(self.config, session_id, abilities)))
 
@@ -515,7 +515,7 @@ class LiveSession:
         Not the error itself, whose traceback holds on to what was made of the session.
         """
         try:
-            self.session = self._flash.session(instructions, self.config.voice or None)
+            self.session = self._model.open_session(instructions, self.config.voice or None)
         except ValueError as error:
             return str(error)
         return ""

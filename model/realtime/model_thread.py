@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
+from model.conversation.schedule import Claim, order
 from model.realtime.config import Abilities
-from model.realtime.contract import Flash, VoiceDetectorFactory
+from model.realtime.contract import SpeakingModel, VoiceDetectorFactory
 from model.realtime.link import Link
 from model.realtime.live_session import LiveSession
 from model.realtime.transcripts import QUIET_S
-from model.schedule import Claim, order
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class ModelThread:
 
     def __init__(
         self,
-        load: Callable[[], Flash],
+        load: Callable[[], SpeakingModel],
         model_name: str,
         make_detector: VoiceDetectorFactory | None,
         on_failure: Callable[[Failure], None],
@@ -94,7 +94,7 @@ class ModelThread:
 
     def _run(self) -> None:
         try:
-            flash = self._load()
+            model = self._load()
         except MemoryError as error:
             self._on_failure(
                 Failure(f"Not enough memory to load the model: {error}", "out_of_memory", EXIT_OUT_OF_MEMORY)
@@ -105,11 +105,11 @@ class ModelThread:
             log.error("the model could not be loaded", exc_info=not isinstance(error, ValueError | OSError))
             self._on_failure(_load_failure(error))
             return
-        abilities = Abilities(self._model_name, tuple(flash.voices), self._make_detector is not None)
+        abilities = Abilities(self._model_name, tuple(model.voices), self._make_detector is not None)
         log.info("the model is ready")
         try:
             while self._wait_for_news():
-                self._serve(flash, abilities)
+                self._serve(model, abilities)
         except BaseException as error:
             log.exception("the engine failed")
             self._on_failure(_death(error))
@@ -123,7 +123,7 @@ class ModelThread:
             self._news = False
             return not self._stopping
 
-    def _serve(self, flash: Flash, abilities: Abilities) -> None:
+    def _serve(self, model: SpeakingModel, abilities: Abilities) -> None:
         """Works until nobody has anything to do: each client's messages, then one piece of its work, in turn."""
         busy = True
         while busy and not self._stopping:
@@ -143,7 +143,7 @@ class ModelThread:
                 client = clients[number]
                 if client.link.closed:
                     self._detach(client)
-                elif self._serve_client(client, flash, abilities):
+                elif self._serve_client(client, model, abilities):
                     busy = True
                     n_replies += is_reply  # one whose client does not take more has had no step
 
@@ -151,13 +151,13 @@ class ModelThread:
     def _somebody_speaks(clients: list[Client]) -> bool:
         return any(client.link.has_events and not client.link.closed for client in clients)
 
-    def _serve_client(self, client: Client, flash: Flash, abilities: Abilities) -> bool:
+    def _serve_client(self, client: Client, model: SpeakingModel, abilities: Abilities) -> bool:
         live = client.live
         if live is None:
             session_id = f"sess_{next(self._session_numbers)}"
             link = client.link
             live = client.live = LiveSession(
-                flash, abilities, link.send, link.drop_speech, self._make_detector, session_id
+                model, abilities, link.send, link.drop_speech, self._make_detector, session_id
             )
         try:
             more = self._handle_events(client, live)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from model.events import ReplyDone, SpeechDelta, TextDelta
+from model.conversation.events import ReplyDone, SpeechDelta, TextDelta
 from model.realtime.client_events import Part, encode_base64
 from model.realtime.config import SPEECH_RATE_HZ, ReplyRequest
 from model.realtime.contract import ReplyEvents, Samples

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from model.realtime import cli
+from commands import serve as cli
 from tests.model.realtime.scripted import ScriptedFlash
 
 

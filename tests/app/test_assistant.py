@@ -227,8 +227,8 @@ class UnderstandingFlash(ScriptedFlash):
 
     second = ""
 
-    def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
-        made = super().session(instructions, voice)
+    def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+        made = super().open_session(instructions, voice)
         made.transcribe_user = lambda **_: self.second  # type: ignore[method-assign]
         return made
 

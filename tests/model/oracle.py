@@ -13,10 +13,10 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 
-from model.config import ModelConfig, load_config
-from model.images import ImageSettings, preprocess
-from model.random_checkpoint import write_random_checkpoint
-from model.random_config import make_tokenizer, random_config
+from model.bench.random_checkpoint import write_random_checkpoint
+from model.bench.random_config import make_tokenizer, random_config
+from model.checkpoint.config import ModelConfig, load_config
+from model.network.images import ImageSettings, preprocess
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()

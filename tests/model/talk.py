@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.events import ReplyDone, ReplyEvent, SpeechDelta, TextDelta
+from model.conversation.events import ReplyDone, ReplyEvent, SpeechDelta, TextDelta
+from model.conversation.session import Session
 from model.flash import Flash
-from model.sampling import Sampling
-from model.session import Session
+from model.network.sampling import Sampling
 
 GREEDY = Sampling(0.0)
 GREEDY_TALKER = Sampling(0.0, repetition_penalty=1.05)
@@ -20,7 +20,8 @@ GREEDY_TALKER = Sampling(0.0, repetition_penalty=1.05)
 def greedy_session(flash: Flash, instructions: str = "", **options: object) -> Session:
     """A session without chance."""
     settings: dict[str, object] = {"max_positions": 4096, **options}
-    return flash.session(
+    return Session(
+        flash,
         instructions,
         "ethan",
         thinker_sampling=GREEDY,

@@ -15,10 +15,10 @@ from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import (
     _get_feat_extract_output_lengths,
 )
 
-from model.audio_encoder import AudioEncoder, tokens_of_frames
-from model.config import Section, _audio
+from model.bench.random_checkpoint import random_tensor
+from model.checkpoint.config import Section, _audio
 from model.errors import ConfigError, InputError
-from model.random_checkpoint import random_tensor
+from model.network.audio_encoder import AudioEncoder, tokens_of_frames
 from tests.model.test_mel import chunks, reference_mel, sound
 
 CONFIGS = [

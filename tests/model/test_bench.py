@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model import bench
-from model.bench_sides import Case, Measured
+from model.bench import reference as bench
+from model.bench.sides import Case, Measured
 
 
 def test_reference_and_ours_say_the_same(checkpoint_of: Callable[[str], Path], tmp_path, capsys):

@@ -10,21 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.card import bench
-from model.card.bench import main
-from model.card.conversation import union_ms
-from model.card.peer import fewer_layers
-from model.card.steps import step_bytes, time_steps, weight_bytes
-from model.config import parse_config
+from model.bench.card import bench
+from model.bench.card.bench import main
+from model.bench.card.conversation import union_ms
+from model.bench.card.peer import fewer_layers
+from model.bench.card.steps import step_bytes, time_steps, weight_bytes
+from model.bench.random_config import make_tokenizer, random_config
+from model.bench.random_model import random_model, with_small_tokenizer
+from model.checkpoint.config import parse_config
+from model.checkpoint.tensors import expected_tensors
+from model.conversation.session import Session
 from model.errors import InputError
 from model.memory import Memory
 from model.quant.packing import QuantSpec
 from model.quant.parts import Policy, default_policy
 from model.quant.placement import HostEmbedding, HostExperts
 from model.quant.plan import Settings, make_plan
-from model.random_config import make_tokenizer, random_config
-from model.random_model import random_model, with_small_tokenizer
-from model.tensors import expected_tensors
 from tests.model.talk import noise, picture, say
 
 PUBLISHED = Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json"
@@ -93,7 +94,7 @@ def test_steps_after_the_end_of_a_text_are_not_timed(graphs: str) -> None:
     flash = random_model(config, POLICY, device="cpu", dtype="float32", graphs=graphs)
     every = frozenset(range(flash.config.thinker.text.vocab_size))
     flash.generation = replace(flash.generation, stop_ids=every)
-    session = flash.session("", seed=0, max_positions=600)
+    session = Session(flash, "", seed=0, max_positions=600)
     session.read("Go on.")
     with pytest.raises(InputError, match="after 0 of 3"):
         time_steps(flash, session, 3)
@@ -111,7 +112,7 @@ def test_a_random_model_talks(graphs: str) -> None:
     flash = random_model(config, POLICY, device="cpu", dtype="float32", memory=memory, graphs=graphs)
     assert isinstance(flash.thinker.model.embed_tokens, HostEmbedding)
     assert any(isinstance(module, HostExperts) for module in flash.thinker.modules())
-    session = flash.session("", seed=0, max_positions=600)
+    session = Session(flash, "", seed=0, max_positions=600)
     session.see(picture(64, 64), at_s=0.1)
     session.hear(noise(0.6))
     said = say(session, max_tokens=4, max_frames=4)

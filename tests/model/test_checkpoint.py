@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from model.checkpoint import Checkpoint, check_filled
-from model.config import load_config, parse_config
+from model.checkpoint.config import load_config, parse_config
+from model.checkpoint.files import Checkpoint
+from model.checkpoint.tensors import count_parameters, expected_tensors
 from model.errors import CheckpointError, ConfigError
 from model.flash import Flash, build, load
-from model.tensors import count_parameters, expected_tensors
+from model.network.filling import check_filled
 from tests.model.oracle import make_checkpoint
 from tests.model.talk import greedy_session, noise, say
 
@@ -193,8 +194,8 @@ print(status("VmHWM") - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_peak_memory_is_near_the_weights(checkpoint_of: Callable[[str], Path], tmp_path: Path) -> None:
-    from model.random_checkpoint import write_random_checkpoint
-    from model.random_config import make_tokenizer, random_config
+    from model.bench.random_checkpoint import write_random_checkpoint
+    from model.bench.random_config import make_tokenizer, random_config
 
     tokenizer = make_tokenizer()
     thinker = {"hidden_size": 512, "num_hidden_layers": 6, "num_experts": 12, "moe_intermediate_size": 384}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeCode2WavConfig
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeCode2Wav
 
-from model.code2wav import Code2Wav
-from model.config import Code2WavConfig, Section, _code2wav
+from model.bench.random_checkpoint import random_tensor
+from model.checkpoint.config import Code2WavConfig, Section, _code2wav
 from model.errors import InputError
-from model.random_checkpoint import random_tensor
+from model.network.code2wav import Code2Wav
 
 CONFIGS = [
     {},

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import load_config, parse_config
+from model.bench.random_config import make_tokenizer, mid_config, random_config
+from model.checkpoint.config import load_config, parse_config
 from model.errors import ConfigError
-from model.random_config import make_tokenizer, mid_config, random_config
 
 CONFIG: dict[str, Any] = random_config(make_tokenizer())
 PUBLISHED = Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json"

@@ -9,13 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model import cpu_step
-from model.cache import KVCache
-from model.cpu_step import CpuStep
-from model.cpu_storage import ColumnStorage
 from model.flash import Flash
-from model.layers import Decoder, Rope
-from model.moe import Experts
+from model.network import cpu_step
+from model.network.cache import KVCache
+from model.network.cpu_step import CpuStep
+from model.network.cpu_storage import ColumnStorage
+from model.network.decoder import Decoder
+from model.network.layers import Rope
+from model.network.moe import Experts
 
 TOLERANCE = 1e-5
 

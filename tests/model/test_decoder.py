@@ -12,11 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.cache import KVCache
 from model.flash import Flash
-from model.layers import DeepStack, Rope
-from model.moe import Experts
-from model.sampling import GREEDY, Sampler
+from model.network.cache import KVCache
+from model.network.decoder import DeepStack
+from model.network.layers import Rope
+from model.network.moe import Experts
+from model.network.sampling import GREEDY, Sampler
 from tests.model.oracle import Reference
 
 TOLERANCE = 1e-4

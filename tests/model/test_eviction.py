@@ -10,11 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.context import Kind
+from model.conversation.context import Kind
+from model.conversation.session import Session
 from model.errors import InputError
 from model.flash import Flash
-from model.layers import rotate
-from model.session import Session
+from model.network.layers import rotate
 from tests.model.talk import greedy_session, noise, picture, say
 
 N_TURNS_YOUNG = 250

@@ -17,9 +17,9 @@ import torch
 import transformers
 from PIL import Image
 
+from commands.serve import DEFAULT_CHECKPOINT
+from model.conversation.session import Session
 from model.flash import Flash, load
-from model.realtime.cli import DEFAULT_CHECKPOINT
-from model.session import Session
 from tests.model.oracle import RATE_HZ, Prompt, Reference
 from tests.model.test_reference import spoken
 
@@ -95,7 +95,7 @@ def test_it_is_small() -> None:
 
 
 def test_typed(flash: Flash, reference: Reference, processed: dict[str, Processed]) -> None:
-    session = flash.session("")
+    session = Session(flash, "")
     session.read("What is your name?")
     compare(session, reference, processed["typed"])
 
@@ -104,7 +104,7 @@ def test_typed(flash: Flash, reference: Reference, processed: dict[str, Processe
 def test_a_spoken_question_about_a_picture(
     flash: Flash, reference: Reference, processed: dict[str, Processed], number: int
 ) -> None:
-    session = flash.session("")
+    session = Session(flash, "")
     session.see(table())
     session.commit()
     session.hear(question(number))
@@ -112,7 +112,7 @@ def test_a_spoken_question_about_a_picture(
 
 
 def test_the_camera_while_the_user_speaks(flash: Flash, reference: Reference) -> None:
-    session = flash.session("")
+    session = Session(flash, "")
     for shot in range(2):
         session.see(table(), at_s=float(shot))
     session.hear(question(1))

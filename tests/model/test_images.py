@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
-from model import images
-from model.config import VisionConfig
+from model.checkpoint.config import VisionConfig
 from model.errors import ConfigError, InputError
+from model.network import images
 
 SETTINGS = images.ImageSettings(
     patch_size=16, merge_size=2, temporal_patch_size=2, min_pixels=32 * 32, max_pixels=256 * 256

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
 from model.errors import ConfigError, InputError
-from model.mel import RATE_HZ, LogMelStream, check_settings, mel_filters, n_mel_frames
-from model.resample import Resampler
+from model.network.mel import RATE_HZ, LogMelStream, check_settings, mel_filters, n_mel_frames
+from model.network.resample import Resampler
 
 REFERENCE = WhisperFeatureExtractor(feature_size=128)
 

@@ -11,15 +11,17 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.cache import KVCache
-from model.checkpoint import Checkpoint, Filler
-from model.config import load_config
-from model.context import Kind
+from model.checkpoint.config import load_config
+from model.checkpoint.files import Checkpoint
+from model.checkpoint.tensors import expected_tensors
+from model.conversation.context import Kind
 from model.errors import InputError, OutOfMemoryError
 from model.flash import Flash, load
-from model.int8_cache import Int8KVCache, from_levels, to_levels
-from model.layers import Rope
 from model.memory import Memory
+from model.network.cache import KVCache
+from model.network.filling import Filler
+from model.network.int8_cache import Int8KVCache, from_levels, to_levels
+from model.network.layers import Rope
 from model.quant.convert import quantize_checkpoint
 from model.quant.load import stored_weights
 from model.quant.parts import default_policy
@@ -27,7 +29,6 @@ from model.quant.placement import HostEmbedding, HostExperts
 from model.quant.plan import Settings, make_plan
 from model.quant.storage import PackedExperts
 from model.realtime.model_thread import EXIT_OUT_OF_MEMORY, _load_failure
-from model.tensors import expected_tensors
 from tests.model.talk import assert_same, greedy_session, noise, picture, say, snapshot
 
 NEED = re.compile(r"needs ([\d.]+) GB")

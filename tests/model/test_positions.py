@@ -21,9 +21,9 @@ from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import (
     Qwen3OmniMoePreTrainedModelForConditionalGeneration as Reference,
 )
 
+from model.bench.random_config import CHAT_TEMPLATE
+from model.conversation.session import Session
 from model.flash import Flash
-from model.random_config import CHAT_TEMPLATE
-from model.session import Session
 from tests.model.oracle import Prompt
 
 
@@ -134,7 +134,7 @@ def test_prompts_are_what_the_references_processor_makes(directory):
 
 
 def test_text_only(flash, directory, recorded):
-    session = flash.session("Be brief.")
+    session = Session(flash, "Be brief.")
     session.read("What is this?")
     prompt, at = start(directory, "Be brief.")
     prompt.text("<|im_start|>user\nWhat is this?")
@@ -157,7 +157,7 @@ PARTS = st.lists(
 def test_pictures_text_and_sound_in_any_order(flash, directory, recorded, parts, instructions):
     for positions in recorded.values():
         positions.clear()
-    session = flash.session(instructions)
+    session = Session(flash, instructions)
     prompt, at = start(directory, instructions)
     prompt.text("<|im_start|>user\n")
     for kind, *sizes in parts:
@@ -187,7 +187,7 @@ def test_sound_with_pictures_in_it(flash, directory, recorded, n_samples, n_pict
     for positions in recorded.values():
         positions.clear()
     pcm, frames = sound(n_samples), [picture(*size) for _ in range(n_pictures)]
-    session = flash.session("")
+    session = Session(flash, "")
     for number, rgb in enumerate(frames):
         session.see(rgb, at_s=number * seconds)
     session.hear(pcm)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.events import ReplyDone
+from model.conversation.events import ReplyDone
+from model.conversation.session import ReplyStream, Session
 from model.flash import Flash
-from model.session import ReplyStream, Session
 from tests.model.oracle import VARIANTS, Prompt, Reference
 from tests.model.talk import greedy_session, noise, picture
 

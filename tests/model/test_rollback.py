@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from model.conversation.events import SpeechDelta, TextDelta
+from model.conversation.session import Session
 from model.errors import InputError
-from model.events import SpeechDelta, TextDelta
 from model.flash import Flash
 from model.prompts import TEXT_LEAD_FRAMES
-from model.session import Session
 from tests.model.talk import assert_same, greedy_session, noise, picture, say, snapshot
 
 SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}

@@ -19,8 +19,8 @@ from transformers import (
 
 from model.errors import InputError
 from model.flash import Flash
-from model.generation import read_generation
-from model.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampler, Sampling
+from model.network.generation import read_generation
+from model.network.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampler, Sampling
 
 
 def test_published_values() -> None:

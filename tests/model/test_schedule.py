@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.schedule import (
+from model.conversation.schedule import (
     FRAMES_PER_S,
     LONG_LEAD_S,
     TEXT_AHEAD,

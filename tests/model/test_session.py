@@ -13,13 +13,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.context import MediaRows, TextRows
+from model.bench.random_checkpoint import write_random_checkpoint
+from model.bench.random_config import make_tokenizer, random_config
+from model.conversation.context import MediaRows, TextRows
+from model.conversation.events import ReplyDone, SpeechDelta, TextDelta
+from model.conversation.session import Session
 from model.errors import InputError
-from model.events import ReplyDone, SpeechDelta, TextDelta
 from model.flash import Flash, load
-from model.random_checkpoint import write_random_checkpoint
-from model.random_config import make_tokenizer, random_config
-from model.session import Session
 from tests.model.talk import Said, assert_same, greedy_session, merged, noise, picture, say, snapshot
 
 SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -174,14 +174,14 @@ def test_checkpoint_without_speech(tmp_path: Path) -> None:
     directory = write_random_checkpoint(tmp_path, random_config(tokenizer, speech=False), tokenizer)
     flash = load(directory, device="cpu")
     assert flash.voices == ()
-    session = flash.session("", max_positions=512)
+    session = Session(flash, "", max_positions=512)
     session.hear(noise(1.0))
     assert not len(say(session).samples)
 
 
 def test_sampling_is_reproducible(flash: Flash) -> None:
     def talk(seed: int) -> Said:
-        session = flash.session("", seed=seed, max_positions=512, thinker_sampling=flash.generation.talker)
+        session = Session(flash, "", seed=seed, max_positions=512, thinker_sampling=flash.generation.talker)
         session.read("hello")
         return say(session, max_tokens=6, max_frames=6)
 
@@ -310,7 +310,7 @@ def test_text_cannot_pose_as_a_turn(flash: Flash) -> None:
 )
 def test_bad_settings_are_refused(flash: Flash, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        flash.session(**options)  # type: ignore[arg-type]
+        Session(flash, **options)  # type: ignore[arg-type]
 
 
 def test_bfloat16(flash: Flash, checkpoint_of: Callable[[str], Path]) -> None:

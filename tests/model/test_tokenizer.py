@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import Qwen2Tokenizer
 
-from model.config import parse_config
+from model.bench.random_config import CHAT_TEMPLATE, SPECIAL_TOKENS, make_tokenizer, processor_files, random_config
+from model.checkpoint.config import parse_config
+from model.checkpoint.tokenizer import ChatTokens, Tokenizer
 from model.errors import ConfigError, InputError
-from model.random_config import CHAT_TEMPLATE, SPECIAL_TOKENS, make_tokenizer, processor_files, random_config
-from model.tokenizer import ChatTokens, Tokenizer
 
 TEXTS = [
     "",

@@ -9,11 +9,11 @@ import torch
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeVisionEncoderConfig
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeVisionEncoder
 
-from model.config import Section, _vision
+from model.bench.random_checkpoint import random_tensor
+from model.checkpoint.config import Section, _vision
 from model.errors import ConfigError, InputError
-from model.images import Grid, Picture
-from model.random_checkpoint import random_tensor
-from model.vision_encoder import VisionEncoder
+from model.network.images import Grid, Picture
+from model.network.vision_encoder import VisionEncoder
 
 CONFIGS = [
     {},

@@ -189,7 +189,7 @@ def test_audio_batch_equals_the_reference_encoder(thinker):
 
 
 def test_features_are_those_of_the_runtime():
-    from model.mel import LogMelStream
+    from model.network.mel import LogMelStream
 
     pcm = np.random.default_rng(1).standard_normal(RATE_HZ * 5).astype(np.float32) * 0.1
     pcm[: RATE_HZ * 2] *= 0.001  # the floor rises with the second window

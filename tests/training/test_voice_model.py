@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import config, text
+from training import config, text, timing
 
 pytest.importorskip("transformers", reason="the reference's classes are what is trained")
 
@@ -67,7 +67,7 @@ def test_teacher_forcing_and_generation_agree() -> None:
     model = Talker().eval()
     with torch.no_grad():
         model.core.codec_head.weight[config.CODEC_EOS].zero_()
-    ids = text.speakable_tokens("Yes.")
+    ids = timing.speakable_tokens("Yes.")
     (codes,) = generate(model, [ids], [config.SPEAKERS["chelsie"]])
     n = min(12, len(codes))
     texts = torch.full((1, n + 1), text.TTS_PAD)
@@ -88,7 +88,7 @@ def test_losses_flow_into_every_part() -> None:
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    ids = text.speakable_tokens("I see a cat.")
+    ids = timing.speakable_tokens("I see a cat.")
     codes = rng.integers(0, config.CODEBOOK_SIZE, (len(ids) + 3, config.CODE_GROUPS))
     model = Talker()
     batch = collate([Example(518, ids, codes, [1] * len(codes))] * 4, "cpu")

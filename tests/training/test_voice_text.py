@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training import config, text, timing, word_clock
+from training import config, measure_words, text, timing, word_clock
 
 
 @given(st.text(max_size=60))
@@ -42,7 +42,7 @@ REPLIES = [
 
 @pytest.mark.parametrize("reply", REPLIES)
 def test_a_reply_without_its_holds_is_the_reply(reply: str) -> None:
-    assert text.decode(text.speakable_tokens(reply)) == reply
+    assert text.decode(timing.speakable_tokens(reply)) == reply
 
 
 @pytest.mark.parametrize("reply", REPLIES)
@@ -75,8 +75,8 @@ def test_nothing_to_speak_is_refused(reply: str) -> None:
 def test_the_word_table_holds_the_domain() -> None:
     from training.voice_texts import domain_texts
 
-    known = {tuple(key.rsplit("|", 1)) for key in word_clock._table()}
-    wanted = {(core, str(int(final))) for core, final in word_clock.words_of(domain_texts(draws=300))}
+    known = {tuple(key.rsplit("|", 1)) for key in word_clock.table()}
+    wanted = {(core, str(int(final))) for core, final in measure_words.words_of(domain_texts(draws=300))}
     assert len(wanted - known) <= len(wanted) // 50, sorted(wanted - known)[:20]
 
 

@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 import torch
 
-from model.cache import KVCache
-from model.context import Context
+from model.conversation.context import Context
+from model.conversation.session import Session
+from model.device import GRAPH_MODES, choose_graphs
 from model.errors import InputError
 from model.flash import Flash, load
 from model.graphs import reply as graph_reply
 from model.graphs.decoder import FIRST_BUCKET, bucket_for
 from model.graphs.reply import GraphSession
-from model.graphs.runner import MODES, choose_mode
 from model.memory import Memory
+from model.network.cache import KVCache
+from model.network.sampling import PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
 from model.realtime.client_events import parse_client_event
 from model.realtime.config import Abilities
 from model.realtime.live_session import LiveSession
-from model.sampling import PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
-from model.session import Session
 from tests.model.graphs.replaying import HostNeededError, Recorder, ReplayRunner, recorded
 from tests.model.talk import GREEDY, GREEDY_TALKER, Said, assert_same, greedy_session, noise, picture, say, snapshot
 
@@ -72,7 +72,7 @@ def talk(session: Session) -> list[Said]:
 def test_many_replies_of_a_large_seed(both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner) -> None:
     said = []
     for flash in both("plain"):
-        session = flash.session("", seed=2**47, max_positions=600)
+        session = Session(flash, "", seed=2**47, max_positions=600)
         said.append([])
         for _ in range(4):
             session.read("go on")
@@ -109,7 +109,8 @@ def test_chance_repeats_in_replayed_steps(
     both: Callable[..., tuple[Flash, Flash]], replays: ReplayRunner, seed: int
 ) -> None:
     sessions = [
-        flash.session(
+        Session(
+            flash,
             None,
             seed=seed,
             max_positions=1500,
@@ -189,7 +190,7 @@ def steps_of(flash: Flash, thinker: Sampling, talker: Sampling, predictor: Sampl
     from model.graphs.waves import WaveStep
     from model.graphs.writing import WritingStep
 
-    session = flash.session(None, seed=1, max_positions=600)
+    session = Session(flash, None, seed=1, max_positions=600)
     session.read("Hello.")
     context: Context = session.context
     graphs = GraphSession(flash, context, "static", thinker, talker, predictor)
@@ -325,7 +326,7 @@ def test_a_cache_that_has_grown_is_recorded_anew(
 
 def test_a_prompt_that_moves_the_cache_is_seen(both: Callable[..., tuple[Flash, Flash]]) -> None:
     """The Talker reads its prompt when a reply begins; steps recorded before that are for another place."""
-    session = both("plain")[1].session("", seed=1, max_positions=64)
+    session = Session(both("plain")[1], "", seed=1, max_positions=64)
     session.read("Hello.")
     graphs = session._makers._graphs
     assert graphs is not None
@@ -376,9 +377,9 @@ def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
     class Watched:
         voices = flash.voices
 
-        def session(self, instructions: str | None, voice: str | None) -> Session:
+        def open_session(self, instructions: str | None, voice: str | None) -> Session:
             n_alive.append(sum(made() is not None for made in held))
-            session = flash.session(instructions, voice, max_positions=400)
+            session = Session(flash, instructions, voice, max_positions=400)
             held.extend(weakref.ref(made) for made in (session.context.thinker_cache, session.context.talker_cache))
             return session
 
@@ -399,12 +400,12 @@ def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
 
 
 def test_modes() -> None:
-    assert choose_mode("auto", torch.device("cpu")) == "off"
+    assert choose_graphs("auto", torch.device("cpu")) == "off"
     with pytest.raises(InputError, match="static"):
-        choose_mode("cuda", torch.device("cpu"))
+        choose_graphs("cuda", torch.device("cpu"))
     with pytest.raises(InputError, match="auto"):
-        choose_mode("fast", torch.device("cpu"))
-    assert set(MODES) == {"off", "static", "cuda"}
+        choose_graphs("fast", torch.device("cpu"))
+    assert set(GRAPH_MODES) == {"off", "static", "cuda"}
 
 
 @pytest.mark.gpu
@@ -425,6 +426,6 @@ def test_chance_repeats_in_cuda_graphs(checkpoint_of: Callable[[str], Path]) -> 
     said = []
     for graphs in ("off", "cuda", "cuda"):
         flash = load(checkpoint_of("plain"), device="cuda", dtype="float32", graphs=graphs)
-        said.append(talk(flash.session(None, seed=7, max_positions=1500, thinker_sampling=DRAWN)))
+        said.append(talk(Session(flash, None, seed=7, max_positions=1500, thinker_sampling=DRAWN)))
     for other in said[1:]:
         assert [one.tokens for one in said[0]] == [one.tokens for one in other]

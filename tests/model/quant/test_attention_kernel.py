@@ -9,7 +9,7 @@ import torch
 
 from model.graphs.attention_kernel import ROWS, DecodeAttention
 from model.graphs.decoder import masked_attention
-from model.int8_cache import from_levels, to_levels
+from model.network.int8_cache import from_levels, to_levels
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LENGTHS = (0, 1, 31, 32, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 5, 299)
@@ -59,9 +59,9 @@ def test_half_precision() -> None:
 
 def test_steps_with_the_kernel_reply_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole reply with the kernel in its steps, under the interpreter where there is no card."""
+    from model.bench.random_checkpoint import write_sized
     from model.flash import load
     from model.graphs import decoder, speaking, writing
-    from model.random_checkpoint import write_sized
     from tests.model.talk import greedy_session, noise, say
 
     directory = write_sized(tmp_path, "tiny")

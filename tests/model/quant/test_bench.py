@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from model.quant.bench import main
-from model.random_checkpoint import write_sized
+from model.bench.quantize import main
+from model.bench.random_checkpoint import write_sized
 
 
 def test_errors_are_small_and_only_where_something_is_quantised(

@@ -12,14 +12,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from model.config import load_config
+from commands.models import main
+from model.bench.random_checkpoint import write_sized
+from model.checkpoint.config import load_config
+from model.checkpoint.tensors import expected_tensors
 from model.errors import CheckpointError
-from model.quant.cli import main
 from model.quant.convert import INDEX_NAME, Progress, quantize_checkpoint
 from model.quant.formats import PackQuantized, stored_format
 from model.quant.parts import Part, default_policy
-from model.random_checkpoint import write_sized
-from model.tensors import expected_tensors
 
 SMALL_SHARD = 300_000
 

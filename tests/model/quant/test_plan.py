@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from model.config import ModelConfig, parse_config
+from commands.models import EXIT_DOES_NOT_FIT, main
+from model.checkpoint.config import ModelConfig, parse_config
+from model.checkpoint.tensors import expected_tensors
 from model.quant.advice import fit_plan
-from model.quant.cli import EXIT_DOES_NOT_FIT, main
 from model.quant.parts import Part, part_of
 from model.quant.plan import GB, Settings, make_plan, parse_bytes
-from model.tensors import expected_tensors
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json"
 

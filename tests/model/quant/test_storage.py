@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, Filler
-from model.config import load_config
+from model.bench.random_checkpoint import write_sized
+from model.checkpoint.config import load_config
+from model.checkpoint.files import Checkpoint
+from model.checkpoint.tensors import expected_tensors
 from model.errors import CheckpointError
-from model.layers import DecoderLayer
+from model.network.filling import Filler
+from model.network.layers import DecoderLayer
 from model.quant.convert import quantize_checkpoint
 from model.quant.formats import PackQuantized, stored_format
 from model.quant.packing import QuantSpec
 from model.quant.parts import Part, Policy, default_policy
 from model.quant.storage import Backend, PackedExperts, PackedLinear, quantising_storage, stored_storage, stored_tensors
-from model.random_checkpoint import write_sized
-from model.tensors import expected_tensors
 
 PREFIX = "thinker.model.layers.1."
 CPU = torch.device("cpu")

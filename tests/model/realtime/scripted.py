@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from model.conversation.events import ReplyDone, ReplyStats, SpeechDelta, TextDelta
 from model.errors import InputError
-from model.events import ReplyDone, ReplyStats, SpeechDelta, TextDelta
 
 SPEECH_SAMPLES = 1920  # 80 ms at 24 kHz
 
@@ -186,7 +186,7 @@ class ScriptedFlash:
     words: tuple[str, ...] = ("One ", "two ", "three ", "four.")
     gate: Callable[[], None] | None = None
 
-    def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+    def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
         made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate)
         self.sessions.append(made)
         return made

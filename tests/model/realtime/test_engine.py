@@ -17,7 +17,7 @@ import pytest
 from openai import AsyncOpenAI
 from safetensors.torch import load_file, save_file
 
-from model.random_checkpoint import write_sized
+from model.bench.random_checkpoint import write_sized
 from tests.model.realtime.harness import jpeg64, pcm16, validate
 from tests.model.realtime.malformed import malformed
 from tests.model.realtime.sockets import Client, connected

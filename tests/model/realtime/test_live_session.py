@@ -395,10 +395,10 @@ def test_new_instructions_keep_the_conversation_as_text() -> None:
 
 def test_instructions_that_the_model_refuses_leave_the_ones_before() -> None:
     class Strict(ScriptedFlash):
-        def session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+        def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
             if instructions == "Too long.":
                 raise InputError("the instructions do not fit")
-            return super().session(instructions, voice)
+            return super().open_session(instructions, voice)
 
     client = Harness(Strict(), instructions="Be kind.")
     client.hear()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from model.conversation.schedule import Claim
 from model.realtime.config import Abilities
 from model.realtime.model_thread import Client, ModelThread
-from model.schedule import Claim
 
 
 @dataclass

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import model
-from model.random_checkpoint import write_sized
+from model.bench.random_checkpoint import write_sized
 from tests.model.realtime.harness import Harness, jpeg64, pcm16
 from tests.model.realtime.scripted import ScriptedFlash
 

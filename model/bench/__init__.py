@@ -1,0 +1,1 @@
+"""What only measures, and the random models that are measured."""

@@ -1,0 +1,1 @@
+"""What a published checkpoint holds: its config, its tensors, its files, its tokenizer."""

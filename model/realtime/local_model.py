@@ -1,0 +1,22 @@
+"""The loaded checkpoint as the realtime server sees it."""
+
+from __future__ import annotations
+
+from model.conversation.session import Session
+from model.flash import Flash
+
+
+class LocalModel:
+    """Opens sessions of one `Flash`; a `model.realtime.contract.SpeakingModel`. Owned by the model thread."""
+
+    def __init__(self, flash: Flash) -> None:
+        self.flash = flash
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the speakers, the default first; empty when the checkpoint cannot speak."""
+        return self.flash.voices
+
+    def open_session(self, instructions: str | None, voice: str | None) -> Session:
+        """A conversation; raises InputError for an unknown voice."""
+        return Session(self.flash, instructions, voice)
