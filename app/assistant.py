@@ -22,37 +22,23 @@ from dataclasses import dataclass, replace
 from app import commands as cmd
 from app import events as ev
 from app.commands import Command
+from app.config import Config
 from app.conversation import reduce
 from app.effects import Effect
 from app.engine_client import is_on_this_machine
 from app.history import History
-from app.inbox import Inbox, Overflow
+from app.inbox import Inbox, Overflow, Tally
 from app.interface import AnnouncementCallback, ViewCallback
 from app.latency import LatencyMeter
 from app.performer import Performer
-from app.ports import (
-    AdviceMessage,
-    DeviceMessage,
-    EngineBusy,
-    EngineDown,
-    EngineSaid,
-    EngineUp,
-    GapMessage,
-    LevelMessage,
-    Message,
-    Parts,
-    PictureMessage,
-    PlayerMessage,
-    SceneMessage,
-    VoiceMessage,
-)
+from app.ports import EngineBusy, EngineDown, EngineReport, EngineSaid, EngineUp, Message, Parts
 from app.prompts import describe, read_aloud
 from app.publisher import Publisher
 from app.safety import SafetyList
 from app.settings import Settings, SettingsError, SettingsStore
-from app.state import Config, State
+from app.state import State
 from app.view import Announcement, EngineInfo, Problem, View
-from app.wire import session_update
+from app.wire import INPUT_RATE_HZ, session_update
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +53,8 @@ class _Mark:
 
 
 _OVERFLOW: dict[type, Overflow] = {
-    LevelMessage: Overflow.NEWEST,
-    PictureMessage: Overflow.NEWEST,
+    ev.LevelMeasured: Overflow.NEWEST,
+    ev.PictureTaken: Overflow.NEWEST,
     EngineSaid: Overflow.WAIT,
 }
 
@@ -125,8 +111,7 @@ class Assistant:
             self._now,
             wall_clock,
         )
-        self._lost_refused_ms = 0.0
-        self._utterance = 0
+        self._refused_ms = Tally()
         self._voice_end_s: float | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -162,11 +147,12 @@ class Assistant:
 
     def post(self, message: Message) -> None:
         """A part reports. Blocks only the writers that are meant to wait (engine, sound files)."""
-        overflow = _OVERFLOW.get(type(message), Overflow.MUST)
-        if isinstance(message, VoiceMessage):
-            overflow = self._voice_overflow if message.kind == "audio" else Overflow.MUST
-        if not self._inbox.put(message, overflow) and isinstance(message, VoiceMessage) and message.samples is not None:
-            self._lost_refused_ms += len(message.samples) / 16
+        is_sound = isinstance(message, ev.VoiceSound)
+        overflow = self._voice_overflow if is_sound else _OVERFLOW.get(type(message), Overflow.MUST)
+        if self._inbox.put(message, overflow) or not isinstance(message, ev.VoiceSound | ev.VoiceStarted):
+            return
+        if message.samples is not None:
+            self._refused_ms.add(len(message.samples) * 1000 / INPUT_RATE_HZ)
 
     def wait_handled(self, timeout_s: float) -> bool:
         """Waits until everything posted and sent before is handled and shown in `view`; for headless fronts."""
@@ -190,13 +176,14 @@ class Assistant:
                 for reached in self._reached:
                     reached.set()
                 self._reached.clear()
+            self._feed(ev.QuitAsked(self._now()))  # before the parts stop: the player says what was heard
         except Exception as error:
             # The owner's end must be a visible state, whatever ended it.
             log.exception("the Assistant has stopped")
             problem = Problem("assistant", f"Sightline has stopped working: {error!r}.", "Start the app again.")
-            self._state = replace(self._state, problems=(*self._state.problems, problem))
             self._front.announce(Announcement(f"{problem.message} {problem.remedy}", urgent=True))
             self._refresh()
+            self._front.change(problems=(*self._state.problems, problem))
             self._front.publish(self._now(), at_once=True)
         finally:
             self._end()
@@ -256,96 +243,61 @@ class Assistant:
         match message:
             case _Mark(reached):
                 self._reached.append(reached)
-            case VoiceMessage():
-                self._voice(message, now_s)
-            case LevelMessage(rms_dbfs):
+            case ev.VoiceSound(utterance, samples, sound_s):
+                self._performer.sounds.add(utterance, samples)
+                self._latency.sound_arrived(sound_s, now_s)
+            case ev.LevelMeasured(rms_dbfs):
                 self._front.change(level_dbfs=round(rms_dbfs, 1))
-            case PlayerMessage():
-                self._player(message, now_s)
-            case GapMessage():
-                self._gap(message)
-            case DeviceMessage():
-                self._device(message, now_s)
-            case PictureMessage(jpeg):
+            case ev.SoundLost():
+                self._count_loss(message)
+            case ev.PictureTaken(jpeg):
                 self._performer.send_picture(jpeg)
-            case SceneMessage(moving):
-                self._feed(ev.SceneChanged(now_s, moving))
-            case AdviceMessage(text):
-                if self._state.utterance is None and self._state.reply is None:
-                    self._front.announce(Announcement(text))
             case EngineUp() | EngineBusy() | EngineDown() | EngineSaid():
                 self._engine(message, now_s)
+            case _ if isinstance(message, ev.Event):
+                self._take(message, now_s)
             case _:
                 self._command(message, now_s)
         self._refresh()
 
-    def _voice(self, message: VoiceMessage, now_s: float) -> None:
-        sounds = self._performer.sounds
-        if message.kind == "started":
-            self._utterance += 1
-            sounds.begin(self._utterance)
-        if message.samples is not None:
-            sounds.add(self._utterance, message.samples)
-            if message.kind == "audio":
-                self._latency.sound_arrived(message.at_s, now_s)
-        number = self._utterance
-        match message.kind:
-            case "started":
+    def _take(self, event: ev.Event, now_s: float) -> None:
+        """An event that a part has posted: it gets the time, and its sound and its place in the latency are kept."""
+        event = replace(event, at_s=now_s)
+        match event:
+            case ev.VoiceStarted(_, utterance):
                 self._voice_end_s = None
-                self._feed(ev.VoiceStarted(now_s, number, message.forced))
-            case "paused":
-                self._voice_end_s = message.at_s
-                self._feed(ev.VoicePaused(now_s, number))
-            case "resumed":
+                self._performer.sounds.begin(utterance)
+                if event.samples is not None:
+                    self._performer.sounds.add(utterance, event.samples)
+            case ev.VoicePaused():
+                self._voice_end_s = event.silent_since_s
+            case ev.VoiceResumed():
                 self._voice_end_s = None
-                self._feed(ev.VoiceResumed(now_s, number))
-            case "ended":
+            case ev.VoiceEnded(_, utterance):
                 # Without a pause before (push-to-talk released, muted) the last voice was now.
-                voice_end_s = self._voice_end_s if self._voice_end_s is not None else message.at_s
-                self._latency.utterance_ended(number, voice_end_s, now_s)
-                self._feed(ev.VoiceEnded(now_s, number, message.voiced_s))
-            case "dropped":
-                self._feed(ev.VoiceDropped(now_s, number))
+                voice_end_s = self._voice_end_s if self._voice_end_s is not None else event.sound_s
+                if voice_end_s is not None:
+                    self._latency.utterance_ended(utterance, voice_end_s, now_s)
+            case ev.PlaybackStarted(_, reply):
+                latency = self._latency.playback_started(reply, now_s)
+                if latency is not None:
+                    self._front.change(latency=latency)
+        self._feed(event)
 
-    def _player(self, message: PlayerMessage, now_s: float) -> None:
-        if message.kind == "started":
-            latency = self._latency.playback_started(message.reply, now_s)
-            if latency is not None:
-                self._front.change(latency=latency)
-            self._feed(ev.PlaybackStarted(now_s, message.reply))
+    def _count_loss(self, report: ev.SoundLost) -> None:
+        if report.kind == "speaker":
+            self._front.change(drop_outs=report.total)
         else:
-            self._feed(ev.PlaybackFinished(now_s, message.reply, message.heard_ms))
+            self._front.change(lost_input_ms=self._front.view.lost_input_ms + round(report.lost_ms))
 
-    def _gap(self, message: GapMessage) -> None:
-        if message.kind == "speaker":
-            self._front.change(drop_outs=message.total)
-        else:
-            self._front.change(lost_input_ms=self._front.view.lost_input_ms + round(message.lost_ms))
-
-    def _device(self, message: DeviceMessage, now_s: float) -> None:
-        devices = self._front.view.devices
-        name = message.name if message.problem is None else ""
-        match message.kind:
-            case "microphone":
-                devices = replace(devices, microphone=name)
-            case "speaker":
-                devices = replace(devices, speaker=name)
-            case "pictures":
-                devices = replace(devices, picture_source=name)
-        self._front.change(devices=devices)
-        if message.problem is None:
-            self._feed(ev.ProblemOver(now_s, message.kind, f"Using {message.name}."))
-        else:
-            self._feed(ev.ProblemRaised(now_s, message.problem))
-
-    def _engine(self, message: EngineUp | EngineBusy | EngineDown | EngineSaid, now_s: float) -> None:
+    def _engine(self, message: EngineReport, now_s: float) -> None:
         info = self._front.view.engine
         match message:
             case EngineUp(model, url, remote, voices):
                 self._performer.model_name = model
                 self._front.change(engine=EngineInfo(remote, url, model, voices, ready=True))
                 self._knows_engine = bool(voices)  # only ours says which voices it has
-                self._state = replace(self._state, config=self._config(self._store.settings))
+                self._feed(ev.ConfigChanged(now_s, self._config(self._store.settings)))
                 self._update_session()
                 self._feed(ev.EngineReady(now_s))
             case EngineBusy(detail):
@@ -455,7 +407,7 @@ class Assistant:
         if not self._keep(changes):
             return
         after = self._store.settings
-        self._state = replace(self._state, config=self._config(after))
+        self._feed(ev.ConfigChanged(self._now(), self._config(after)))
         self._parts.mouth.set_volume(after.volume)
         self._parts.mouth.set_speech_rate(after.speech_rate)
         self._front.change(instructions=after.instructions or self._default_instructions)
@@ -493,12 +445,12 @@ class Assistant:
 
     def _refresh(self) -> None:
         state = self._state
-        lost_ms = round(self._lost_refused_ms + self._performer.sounds.take_lost_ms())
-        self._lost_refused_ms = 0.0
+        lost_ms = round(self._refused_ms.take() + self._performer.sounds.take_lost_ms())
         self._front.change(
             phase=state.phase,
             transcript=state.transcript,
             problems=state.problems,
+            devices=state.devices,
             microphone_on=not state.muted,
             camera_on=state.camera_on,
             narrating=state.narrating,

@@ -10,6 +10,8 @@ The rules that people feel:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app import hearing, replies
 from app.asides import abandon, watch_aside
 from app.effects import (
@@ -24,7 +26,12 @@ from app.effects import (
     StartEngine,
 )
 from app.events import (
+    AdviceGiven,
     CameraSet,
+    ConfigChanged,
+    DeviceFails,
+    DeviceKind,
+    DeviceRuns,
     EngineLost,
     EngineReady,
     Event,
@@ -39,6 +46,7 @@ from app.events import (
     ProblemOver,
     ProblemRaised,
     PushToTalkSet,
+    QuitAsked,
     RepeatAsked,
     ReplyCreated,
     ReplyDone,
@@ -65,6 +73,7 @@ from app.turns import (
     add_ask,
     cut,
     put_turn,
+    record_all,
     resume,
     say_failed,
     serve,
@@ -123,11 +132,22 @@ def _dispatch(step: Step, event: Event) -> None:
             _new_conversation(step)
         case RetryAsked():
             _retry(step)
+        case QuitAsked():
+            cut(step, "stopped")
+        case ConfigChanged(_, config):
+            step.set(config=config)
+        case DeviceRuns():
+            _name_device(step, event.kind, event.name)
+            if step.remove_problem(event.kind):
+                step.say(f"Using {event.name}.")
+        case DeviceFails():
+            _name_device(step, event.kind, "")
+            step.raise_problem(event.problem)
+        case AdviceGiven(_, text):
+            if step.state.utterance is None and step.state.reply is None:
+                step.say(text)
         case ProblemRaised():
-            step.add_problem(event.problem)
-            if event.alert:
-                step.earcon("error")
-                step.say(f"{event.problem.message} {event.problem.remedy}".strip(), urgent=True)
+            step.raise_problem(event.problem, alert=event.alert)
         case ProblemOver():
             if step.remove_problem(event.code) and event.announcement:
                 step.say(event.announcement)
@@ -161,6 +181,17 @@ def _dispatch(step: Step, event: Event) -> None:
             replies.playback_stopped(step, event)
         case PlaybackFinished():
             replies.playback_finished(step, event)
+
+
+def _name_device(step: Step, kind: DeviceKind, name: str) -> None:
+    devices = step.state.devices
+    match kind:
+        case "microphone":
+            step.set(devices=replace(devices, microphone=name))
+        case "speaker":
+            step.set(devices=replace(devices, speaker=name))
+        case "pictures":
+            step.set(devices=replace(devices, picture_source=name))
 
 
 def _report(step: Step, before: Phase) -> None:
@@ -234,6 +265,7 @@ def _repeat(step: Step) -> None:
 
 def _new_conversation(step: Step) -> None:
     _stop(step, "stopped")
+    record_all(step)  # the history keeps what was heard of it
     step.set(transcript=(), closing=(), aside=None, commits=(), items=(), cut_items=(), can_repeat=False)
     step.do(BeginHistory())
     if step.state.engine is Engine.READY:

@@ -24,13 +24,6 @@ class StreamSound:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldSound:
-    """Send no more of this utterance, but keep what comes."""
-
-    utterance: int
-
-
-@dataclass(frozen=True, slots=True)
 class RewindSound:
     """The engine has forgotten this utterance: `StreamSound` begins from its start again."""
 
@@ -51,7 +44,7 @@ class ClearInput:
 
 @dataclass(frozen=True, slots=True)
 class CommitInput:
-    """The sound sent up to now is one item; `HoldSound` for the utterance is implied."""
+    """The sound sent up to now is one item; no more of the utterance is sent."""
 
     utterance: int
 
@@ -204,7 +197,6 @@ class BeginHistory:
 
 Effect = (
     StreamSound
-    | HoldSound
     | RewindSound
     | DropSound
     | ClearInput

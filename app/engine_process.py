@@ -92,11 +92,6 @@ class EngineProcess:
         """None before it was started."""
         return self._process.pid if self._process is not None else None
 
-    @property
-    def last_lines(self) -> tuple[str, ...]:
-        """The end of its log."""
-        return tuple(self._last_lines)
-
     def start(self) -> None:
         """Starts it in the background; returns at once. Once only."""
         self._watcher.start()

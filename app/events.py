@@ -1,17 +1,26 @@
 """What happens to a conversation: the immutable events that `app.conversation.reduce` takes.
 
-`at_s` is the Assistant's clock (seconds since it started, injected); the reducer has no other. An utterance's number is
-given by the Assistant, one per start of the user's voice, so that late events of an old one are recognised.
+`at_s` is the Assistant's clock (seconds since it started, injected); the reducer has no other. The devices' adapters
+post these events themselves, with `WHEN_TAKEN` for `at_s`. An utterance's number is given by the ears, one per start of
+the user's voice, so that late events of an old one are recognised. What is for the Assistant alone and decides nothing
+is a `Report`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.config import Config
 from app.view import Problem
+
+WHEN_TAKEN: Final = 0.0
+"""`at_s` of what a part posts: the Assistant puts in its own clock's time when it takes the event from its queue."""
+
+DeviceKind = Literal["microphone", "speaker", "pictures"]
 
 # --- clock and parts ------------------------------------------------------------------------------------------------
 
@@ -41,6 +50,45 @@ class ProblemOver:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigChanged:
+    """Settings have changed, or what the engine can do has become known."""
+
+    at_s: float
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRuns:
+    at_s: float
+    kind: DeviceKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFails:
+    """It is missing, lost or broken; `problem.code` is its kind."""
+
+    at_s: float
+    kind: DeviceKind
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceGiven:
+    """Something to say about the picture ("The camera seems to be covered.") when nobody speaks."""
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuitAsked:
+    """The app ends: what was heard of a reply is kept."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SceneChanged:
     """The picture shows something else than at the last change. `moving`: it has not come to rest."""
 
@@ -57,6 +105,8 @@ class VoiceStarted:
     utterance: int
     forced: bool = False
     """By push-to-talk."""
+    samples: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """The pre-roll: float32 [n] at 16 kHz, the first sound of the utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +115,8 @@ class VoicePaused:
 
     at_s: float
     utterance: int
+    silent_since_s: float | None = None
+    """Place in the microphone's sound at which the last voice ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +130,8 @@ class VoiceEnded:
     at_s: float
     utterance: int
     voiced_s: float = 1.0
+    sound_s: float | None = None
+    """Place in the microphone's sound at which it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +140,15 @@ class VoiceDropped:
 
     at_s: float
     utterance: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceSound:
+    """A report: the utterance goes on. float32 [n] at 16 kHz that begins at `sound_s` of the microphone's sound."""
+
+    utterance: int
+    samples: NDArray[np.float32]
+    sound_s: float
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -277,10 +340,43 @@ class PlaybackFinished:
     heard_ms: int
 
 
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMeasured:
+    """Of the microphone, after echo cancellation, about ten times a second."""
+
+    rms_dbfs: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLost:
+    """Sound was lost on the way in, or playback ran dry. `total`: gaps of this kind since the start."""
+
+    kind: Literal["microphone", "speaker"]
+    lost_ms: float
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTaken:
+    """A picture that was selected while the user speaks, as JPEG."""
+
+    jpeg: bytes
+
+
+Report = VoiceSound | LevelMeasured | SoundLost | PictureTaken
+
 Event = (
     Tick
     | ProblemRaised
     | ProblemOver
+    | ConfigChanged
+    | DeviceRuns
+    | DeviceFails
+    | AdviceGiven
+    | QuitAsked
     | VoiceStarted
     | VoicePaused
     | VoiceResumed

@@ -78,3 +78,21 @@ class Inbox(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+class Tally:
+    """A sum that one thread adds to and another takes away. Any thread may do either."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, amount: float) -> None:
+        with self._lock:
+            self._sum += amount
+
+    def take(self) -> float:
+        """What was added since the last call."""
+        with self._lock:
+            taken, self._sum = self._sum, 0.0
+            return taken

@@ -68,7 +68,7 @@ class Performer:
 
     def perform(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.StreamSound() | fx.HoldSound() | fx.RewindSound() | fx.DropSound() | fx.CommitInput():
+            case fx.StreamSound() | fx.RewindSound() | fx.DropSound() | fx.CommitInput():
                 self._sound(effect)
             case (
                 fx.PlaySpeech()
@@ -105,9 +105,6 @@ class Performer:
                 if pictures:
                     self._show_scene(first=not self.sounds.begun(utterance))
                 self.sounds.stream(utterance)
-            case fx.HoldSound(utterance):
-                self.sounds.hold(utterance)
-                self._hide_scene()
             case fx.RewindSound(utterance):
                 self.sounds.rewind(utterance)
                 self._hide_scene()
@@ -162,6 +159,7 @@ class Performer:
                 for role, text in turns:
                     send(restored_item(role, text))
             case fx.NewSession():
+                self.translator = Translator()  # what was asked for before will not be answered
                 self.parts.engine.new_session()
             case fx.StartEngine(delay_s):
                 self.start_engine(delay_s)

@@ -1,4 +1,4 @@
-"""What the Assistant needs from the outside, as Protocols, and the messages that come back.
+"""What the Assistant needs from the outside, as Protocols. What comes back are events and reports (`app.events`).
 
 The concrete parts are put in by `commands.compose`. Every part gets a `post` callable, which may be called from
 any thread.
@@ -8,82 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.view import EarconName, Problem
+from app.events import Event, Report
+from app.view import EarconName
 from model.realtime.events import ClientEvent, ServerEvent
 
-DeviceKind = Literal["microphone", "speaker", "pictures"]
-
-# --- messages -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VoiceMessage:
-    """From the segmenter. `samples`: float32 [n] at 16 kHz for "started" (the pre-roll) and "audio"."""
-
-    kind: Literal["started", "audio", "paused", "resumed", "ended", "dropped"]
-    at_s: float
-    """Time in the microphone's sound, seconds; of the last voice for "paused"."""
-    samples: NDArray[np.float32] | None = None
-    forced: bool = False
-    voiced_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LevelMessage:
-    rms_dbfs: float
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceMessage:
-    """A device runs (`problem` None) or does not."""
-
-    kind: DeviceKind
-    name: str
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GapMessage:
-    """Sound was lost on the way in, or playback ran dry. `total`: gaps of this kind since the start."""
-
-    kind: Literal["microphone", "speaker"]
-    lost_ms: float
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerMessage:
-    """The first ("started") or last ("finished") sample of a reply was heard."""
-
-    kind: Literal["started", "finished"]
-    reply: int
-    heard_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PictureMessage:
-    """A picture that was selected while the user speaks, as JPEG."""
-
-    jpeg: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SceneMessage:
-    """The scene has changed (told only while it is watched)."""
-
-    moving: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AdviceMessage:
-    """Something to say about the picture ("The camera seems to be covered.")."""
-
-    text: str
+# --- what the engine's part posts -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +51,9 @@ class EngineSaid:
     event: ServerEvent
 
 
-Message = (
-    VoiceMessage
-    | LevelMessage
-    | DeviceMessage
-    | GapMessage
-    | PlayerMessage
-    | PictureMessage
-    | AdviceMessage
-    | SceneMessage
-    | EngineUp
-    | EngineBusy
-    | EngineDown
-    | EngineSaid
-)
+EngineReport = EngineUp | EngineBusy | EngineDown | EngineSaid
+Message = Event | Report | EngineReport
+"""What parts post; of an event, `at_s` is `app.events.WHEN_TAKEN`."""
 Post = Callable[[Message], None]
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -190,7 +113,7 @@ class Eyes(Protocol):
         ...
 
     def watch(self, on: bool) -> None:
-        """Goes on or stops posting `SceneMessage`s."""
+        """Goes on or stops posting `SceneChanged`."""
         ...
 
     def look(self) -> bytes | None:
@@ -211,7 +134,7 @@ class EngineChoice:
 
 
 class EnginePart(Protocol):
-    """The engine's process and the connection to it. Methods return at once; what happens comes as messages."""
+    """The engine's process and the connection to it. Methods return at once; what happens is posted."""
 
     def start(self, post: Post, choice: EngineChoice, delay_s: float = 0.0) -> None:
         """Ends what runs and starts anew, or connects. `EngineUp` or `EngineDown` follows."""

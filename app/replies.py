@@ -86,7 +86,7 @@ def reply_speech(step: Step, event: ReplySpeech) -> None:
     room = int(reply.ask.limit_s * SPEECH_RATE_HZ) - reply.n_samples
     samples = event.samples[:room]
     step.reply(
-        held=(*reply.held, samples) if len(samples) else reply.held,
+        unplayed=(*reply.unplayed, samples) if len(samples) else reply.unplayed,
         n_samples=reply.n_samples + len(samples),
         active_at_s=step.at_s,
     )

@@ -13,11 +13,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from app.config import Config
 from app.effects import Announce, Earcon, Effect
 from app.events import SceneChanged
 from app.heard import Piece, full_text
-from app.safety import SafetyList
-from app.view import Announcement, EarconName, Phase, Problem, TranscriptTurn
+from app.view import Announcement, DeviceNames, EarconName, Phase, Problem, TranscriptTurn
 
 SPEECH_RATE_HZ = 24_000
 MAX_TURNS = 200
@@ -26,38 +26,6 @@ MAX_ASKS = 4
 MAX_ITEMS = 50
 MAX_TEXT_CHARS = 20_000
 """Longest typed text; longer ones are refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What the user or the composition chose; replaced by the Assistant when settings change."""
-
-    speculate: bool = True
-    """Start a reply at a probable end of the user's turn."""
-    speech: bool = True
-    """Replies are spoken (False: text only)."""
-    transcribe: bool = True
-    """The engine says what the user said."""
-    backchannel_s: float = 0.7
-    """A voice during a reply that is shorter than this may be an "mm-hm": it is judged, not obeyed."""
-    judge_pause_s: float = 1.5
-    """How long a reply stays silent while an aside is judged."""
-    judge_limit_s: float = 20.0
-    """After this an aside that the engine did not transcribe is forgotten."""
-    stuck_s: float = 10.0
-    """An engine that does not end a cancelled reply for so long is started again."""
-    silent_s: float = 180.0
-    """As is one that says nothing at all for so long while it owes a reply."""
-    thinking_cue_s: float = 0.9
-    """The "thinking" earcon comes when a reply takes longer."""
-    reply_limit_s: float = 60.0
-    """Longest reply."""
-    restart_limit: int = 3
-    """The engine is started again so often within `restart_window_s`, then it counts as failed."""
-    restart_window_s: float = 300.0
-    restart_delay_s: float = 0.5
-    """Before the first restart; doubles each time."""
-    safety: SafetyList = field(default_factory=SafetyList)
 
 
 class Engine(Enum):
@@ -119,7 +87,7 @@ class Reply:
     item_id: str | None = None
     pieces: tuple[Piece, ...] = ()
     n_samples: int = 0
-    held: tuple[NDArray[np.float32], ...] = ()
+    unplayed: tuple[NDArray[np.float32], ...] = ()
     """Speech that must not be played yet."""
     clear: bool = True
     """The safety list lets the text so far be spoken."""
@@ -191,8 +159,7 @@ class State:
     reply: Reply | None = None
     closing: tuple[Closing, ...] = ()
     aside: Aside | None = None
-    held: bool = False
-    """Playback is paused."""
+    playback_paused: bool = False
     transcript: tuple[TranscriptTurn, ...] = ()
     commits: tuple[int | None, ...] = ()
     """Commits that the engine has not answered: the turn each belongs to, None for an aside."""
@@ -205,6 +172,7 @@ class State:
     can_repeat: bool = False
     restarts_s: tuple[float, ...] = ()
     problems: tuple[Problem, ...] = ()
+    devices: DeviceNames = field(default_factory=DeviceNames)
     narrating: bool = False
     scene: SceneChanged | None = None
     """A change that has not been told yet."""
@@ -263,6 +231,13 @@ class Step:
     def add_problem(self, problem: Problem) -> None:
         kept = tuple(p for p in self.state.problems if p.code != problem.code)
         self.set(problems=(*kept, problem)[-20:])
+
+    def raise_problem(self, problem: Problem, *, alert: bool = True) -> None:
+        """A problem that is new is said; `alert`: with the error earcon."""
+        self.add_problem(problem)
+        if alert:
+            self.earcon("error")
+            self.say(f"{problem.message} {problem.remedy}".strip(), urgent=True)
 
     def remove_problem(self, code: str) -> bool:
         """True when there was one."""

@@ -196,10 +196,10 @@ def release(step: Step) -> None:
     reply = step.state.reply
     if reply is None or reply.speculative or not reply.clear:
         return
-    for samples in reply.held:
+    for samples in reply.unplayed:
         step.do(PlaySpeech(reply.number, samples))
-    if reply.held:
-        reply = replace(reply, held=(), played=True)
+    if reply.unplayed:
+        reply = replace(reply, unplayed=(), played=True)
     if reply.done and not reply.finish_sent:
         if reply.played:
             step.do(FinishSpeech(reply.number))
@@ -221,6 +221,9 @@ def finish(step: Step, heard_ms: int) -> None:
     # Without a speaker nothing can be heard; then the reply is what the user reads.
     is_read = heard_ms <= 0 and any(problem.code == "speaker" for problem in step.state.problems)
     show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True, is_read=is_read)
+    shown = find_turn(step, reply.turn)
+    if heard_ms <= 0 and shown is not None and shown.text:
+        step.say(shown.text)  # who does not see the screen has got nothing of it
     if reply.limited and reply.item_id is not None and not is_read:
         truncate(step, reply, heard_ms)
     if reply.failure:
@@ -255,15 +258,15 @@ def forget_prompt(step: Step, reply: Reply) -> None:
 
 
 def pause(step: Step) -> None:
-    if not step.state.held:
+    if not step.state.playback_paused:
         step.do(PausePlayback())
-        step.set(held=True)
+        step.set(playback_paused=True)
 
 
 def resume(step: Step) -> None:
-    if step.state.held:
+    if step.state.playback_paused:
         step.do(ResumePlayback())
-        step.set(held=False)
+        step.set(playback_paused=False)
 
 
 def cut(step: Step, cut_by: str, *, keep_sound: bool = False, gone: bool = False) -> None:
@@ -282,7 +285,7 @@ def cut(step: Step, cut_by: str, *, keep_sound: bool = False, gone: bool = False
     if reply.ask.utterance is not None and not keep_sound:
         step.do(DropSound(reply.ask.utterance))
     closing = Closing(
-        reply=replace(reply, held=()),
+        reply=replace(reply, unplayed=()),
         cut_by=cut_by,
         since_s=step.at_s,
         heard_ms=None if reply.played else 0,
@@ -295,22 +298,38 @@ def cut(step: Step, cut_by: str, *, keep_sound: bool = False, gone: bool = False
     settle(step)
 
 
+def _heard_all(reply: Reply, heard_ms: int) -> bool:
+    return reply.done and reply.n_samples > 0 and heard_ms >= reply.total_ms
+
+
+def _record(step: Step, closing: Closing, heard_ms: int) -> None:
+    reply = closing.reply
+    cut_by = "" if _heard_all(reply, heard_ms) else closing.cut_by
+    show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True)
+
+
+def record_all(step: Step) -> None:
+    """Puts what is known to have been heard of every closing into the transcript, without waiting for the player."""
+    for closing in step.state.closing:
+        if not closing.recorded:
+            heard_ms = closing.heard_ms if closing.heard_ms is not None else closing.reply.heard_ms
+            _record(step, closing, heard_ms)
+
+
 def settle(step: Step) -> None:
     """Takes every closing as far as it goes: record what was heard, then truncate, then it is gone."""
     left = []
     for closing in step.state.closing:
         reply = closing.reply
         if closing.heard_ms is not None and not closing.recorded:
-            heard_all = reply.done and reply.n_samples > 0 and closing.heard_ms >= reply.total_ms
-            show_reply(step, reply, heard_ms=closing.heard_ms, cut_by="" if heard_all else closing.cut_by, done=True)
+            _record(step, closing, closing.heard_ms)
             closing = replace(closing, recorded=True)
         if not (closing.recorded and closing.engine_done):
             left.append(closing)
             continue
         assert closing.heard_ms is not None
-        heard_all = reply.done and closing.heard_ms >= reply.total_ms
-        text_only = not reply.speech and bool(reply.text) and not reply.speculative
-        if not closing.gone and not reply.replay and not heard_all and not text_only:
+        read = not reply.speech and bool(reply.text) and not reply.speculative
+        if not closing.gone and not reply.replay and not _heard_all(reply, closing.heard_ms) and not read:
             truncate(step, reply, closing.heard_ms)
             if closing.heard_ms <= 0:
                 forget_prompt(step, reply)

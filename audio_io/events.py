@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DeviceKind = Literal["microphone", "speaker"]
-EndReason = Literal["silence", "forced", "muted", "too long", "device lost", "source ended"]
-DropReason = Literal["too short", "muted", "device lost", "source ended"]
+EndReason = Literal["silence", "forced", "muted", "too long", "device lost"]
+DropReason = Literal["too short", "muted", "device lost"]
 
 
 # --- the user's voice -------------------------------------------------------------------------------------------------
@@ -66,8 +66,6 @@ class SpeechEnded:
     reason: EndReason
     voiced_s: float
     """How long the detector heard a voice in it: a backchannel ("mm-hm") is below about half a second."""
-    mean_probability: float
-    """Mean of the voice probability over the voiced part; 1.0 where the detector was bypassed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +141,6 @@ class MicrophoneLevel:
     """For the level meter, about ten times a second: after echo cancellation, in dB below full scale."""
 
     rms_dbfs: float
-    peak_dbfs: float
     muted: bool
 
 

@@ -42,7 +42,6 @@ class Listener:
         self._lock = threading.Lock()  # the segmenter's; commands and blocks come from different threads
         self._level_blocks = 0
         self._level_sum = 0.0
-        self._level_peak = 0.0
         if isinstance(source, Microphone):
             source.busy = self.busy
 
@@ -98,12 +97,11 @@ class Listener:
 
     def _measure(self, samples: Samples) -> None:
         self._level_sum += float(np.dot(samples, samples))
-        self._level_peak = max(self._level_peak, float(np.abs(samples).max()))
         self._level_blocks += 1
         if self._level_blocks == LEVEL_BLOCKS:
             mean = self._level_sum / (LEVEL_BLOCKS * BLOCK_SAMPLES)
-            self._emit(MicrophoneLevel(_db(mean) / 2, _db(self._level_peak), self._segmenter.muted))
-            self._level_blocks, self._level_sum, self._level_peak = 0, 0.0, 0.0
+            self._emit(MicrophoneLevel(_power_dbfs(mean), self._segmenter.muted))
+            self._level_blocks, self._level_sum = 0, 0.0
 
     def _on_event(self, event: SourceEvent) -> None:
         if isinstance(event, DeviceLost | PartFailed):
@@ -112,6 +110,5 @@ class Listener:
         self._emit(event)
 
 
-def _db(ratio: float) -> float:
-    """Of an amplitude; half of it for a power."""
-    return max(SILENCE_DBFS, 20 * math.log10(max(ratio, 1e-10)))
+def _power_dbfs(mean_square: float) -> float:
+    return max(SILENCE_DBFS, 10 * math.log10(max(mean_square, 1e-10)))

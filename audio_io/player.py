@@ -18,7 +18,7 @@ from audio_io.events import PartFailed, PlaybackFinished, PlaybackStarted, Playe
 from audio_io.host import OpenStream, SoundHost
 from audio_io.interfaces import Earcon, Heard
 from audio_io.reference import EchoReference
-from audio_io.replies import Reply, ReplyQueue, to_ms
+from audio_io.replies import QueuedReply, ReplyQueue, to_ms
 from audio_io.resample import Resampler, resample
 from audio_io.speaker_stream import SpeakerStream
 from audio_io.stretch import Stretch
@@ -284,7 +284,7 @@ class Player:
                 break
             self._feeding = None
 
-    def _begin(self, reply: Reply, stream: SpeakerStream) -> bool:
+    def _begin(self, reply: QueuedReply, stream: SpeakerStream) -> bool:
         """Starts to convert a reply as soon as enough of it is there."""
         if not reply.finished and reply.queued - reply.fed < START_S * SPEECH_RATE_HZ:
             return False

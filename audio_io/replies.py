@@ -17,7 +17,7 @@ MOST_QUEUED_S: Final = 600.0
 
 
 @dataclass
-class Reply:
+class QueuedReply:
     """Sound of one reply at 24 kHz and what has become of it."""
 
     reply_id: str
@@ -95,11 +95,11 @@ class ReplyQueue:
     """Replies in order; the first is the one that plays. Guarded by its owner's lock."""
 
     def __init__(self) -> None:
-        self.replies: deque[Reply] = deque()
+        self.replies: deque[QueuedReply] = deque()
         self._ended: deque[tuple[str, int]] = deque(maxlen=64)
         """Replies that were flushed or have finished, and how many ms of them were heard."""
 
-    def find(self, reply_id: str) -> Reply | None:
+    def find(self, reply_id: str) -> QueuedReply | None:
         return next((reply for reply in self.replies if reply.reply_id == reply_id), None)
 
     def has_ended(self, reply_id: str) -> bool:
@@ -123,7 +123,7 @@ class ReplyQueue:
             )
         reply = self.find(reply_id)
         if reply is None:
-            reply = Reply(reply_id)
+            reply = QueuedReply(reply_id)
             self.replies.append(reply)
         if reply.finished:
             raise ValueError(f"sound for reply {reply_id!r} came after its finish()")
@@ -135,7 +135,7 @@ class ReplyQueue:
             return
         reply = self.find(reply_id)
         if reply is None:
-            reply = Reply(reply_id)
+            reply = QueuedReply(reply_id)
             self.replies.append(reply)
         reply.finished = True
 
@@ -145,7 +145,7 @@ class ReplyQueue:
         self.replies.clear()
         return heard
 
-    def end_first(self) -> Reply:
+    def end_first(self) -> QueuedReply:
         reply = self.replies.popleft()
         self._ended.append((reply.reply_id, to_ms(reply.heard)))
         return reply

@@ -123,8 +123,6 @@ class _Utterance:
     last_voice_s: float
     """End of the latest chunk with voice in it."""
     voiced_s: float = 0.0
-    probability_sum: float = 0.0
-    voiced_chunks: int = 0
     longest_pause_s: float = 0.0
 
 
@@ -230,13 +228,11 @@ class Segmenter:
         pre_roll = list(self._pre_roll)[-self._counts.pre_roll_blocks :] if self._counts.pre_roll_blocks else []
         self._pre_roll.clear()
         started = self._blocks - len(pre_roll)
-        voiced = [p for p in self._chunks if p >= self.config.go_on_probability]
+        voiced = sum(p >= self.config.go_on_probability for p in self._chunks)
         self._utterance = _Utterance(
             started_block=started,
             last_voice_s=self.now_s,
-            voiced_s=len(voiced) * NEURAL_SAMPLES / INSIDE_RATE_HZ,
-            probability_sum=sum(voiced),
-            voiced_chunks=len(voiced),
+            voiced_s=voiced * NEURAL_SAMPLES / INSIDE_RATE_HZ,
         )
         self._phase = phase
         samples = np.concatenate(pre_roll) if pre_roll else np.empty(0, dtype=np.float32)
@@ -250,8 +246,6 @@ class Segmenter:
         chunk_s = NEURAL_SAMPLES / INSIDE_RATE_HZ
         end_s = (self._blocks * BLOCK_SAMPLES - len(self._neural_rest)) / INSIDE_RATE_HZ
         utterance.voiced_s += chunk_s
-        utterance.voiced_chunks += 1
-        utterance.probability_sum += probability
         pause_s = end_s - chunk_s - utterance.last_voice_s
         utterance.last_voice_s = end_s
         if self._phase is _Phase.PAUSED:
@@ -276,12 +270,10 @@ class Segmenter:
     def _end(self, reason: EndReason, events: list[SpeechEvent]) -> None:
         utterance = self._utterance
         assert utterance is not None
-        mean = utterance.probability_sum / utterance.voiced_chunks if utterance.voiced_chunks else 0.0
-        mean = 1.0 if self._phase is _Phase.FORCED else mean
         # A speaker who paused long in this utterance is likely to in the next; forgotten by half each time.
         self._patience_s = max(utterance.longest_pause_s, self._patience_s / 2)
         self._to_idle()
-        events.append(SpeechEnded(self.now_s, reason, utterance.voiced_s, mean))
+        events.append(SpeechEnded(self.now_s, reason, utterance.voiced_s))
 
     def _drop(self, reason: DropReason, events: list[SpeechEvent]) -> None:
         assert self._utterance is not None
@@ -320,7 +312,7 @@ class Segmenter:
             self._end("forced", events)
         return events
 
-    def cut(self, reason: Literal["muted", "device lost", "source ended"]) -> list[SpeechEvent]:
+    def cut(self, reason: Literal["muted", "device lost"]) -> list[SpeechEvent]:
         """No more sound comes for the utterance that is going on: ends it, or drops it if there is no voice in it."""
         events: list[SpeechEvent] = []
         utterance = self._utterance

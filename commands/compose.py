@@ -11,8 +11,9 @@ from app.assistant import Assistant
 from app.engine_link import LocalEngine, RemoteEngine
 from app.engine_part import LinkedEngine
 from app.engine_process import engine_command
+from app.events import WHEN_TAKEN, DeviceFails
 from app.history import History, HistoryError
-from app.ports import DeviceMessage, EngineChoice, Parts, Post
+from app.ports import EngineChoice, Parts, Post
 from app.settings import Settings, SettingsStore
 from app.view import Problem
 from audio_io.echo import EchoCanceller
@@ -49,7 +50,7 @@ class MissingEars:
     problem: Problem
 
     def start(self, post: Post) -> None:
-        post(DeviceMessage("microphone", "", self.problem))
+        post(DeviceFails(WHEN_TAKEN, "microphone", self.problem))
 
     def stop(self) -> None:
         """Nothing runs."""

@@ -1,4 +1,4 @@
-"""Adapters: the device packages' parts in the shape that `app.ports` asks for, and their events as its messages."""
+"""Adapters: the device packages' parts in the shape that `app.ports` asks for; they post the conversation's events."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ports import (
-    AdviceMessage,
-    DeviceMessage,
-    GapMessage,
-    LevelMessage,
-    PictureMessage,
-    PlayerMessage,
-    Post,
-    SceneMessage,
-    VoiceMessage,
-)
+from app import events as ev
+from app.events import WHEN_TAKEN
+from app.ports import Post
 from app.view import EarconName, Problem
 from audio_io import events as sound
 from audio_io.errors import PlayerFullError
@@ -30,38 +22,15 @@ from video_io.frames import SourceEvent, SourceEventKind
 REPLY_PREFIX = "reply-"
 
 
-SoundMessage = VoiceMessage | LevelMessage | DeviceMessage | GapMessage | PlayerMessage
-
-
-def sound_message(event: sound.ListenerEvent | sound.PlayerEvent) -> SoundMessage | None:
-    """One event of `audio_io` as the app's message; None for what the app does not need."""
+def device_event(event: sound.SourceEvent | sound.PlayerEvent) -> ev.Event | ev.SoundLost | None:
+    """What a sound device reports in the conversation's words; None for what it does not need."""
     match event:
-        case sound.SpeechAudio(at_s, samples):
-            return VoiceMessage("audio", at_s, samples)
-        case sound.SpeechStarted(at_s, samples, forced):
-            return VoiceMessage("started", at_s, samples, forced=forced)
-        case sound.SpeechPaused(at_s):
-            return VoiceMessage("paused", at_s)
-        case sound.SpeechResumed(at_s):
-            return VoiceMessage("resumed", at_s)
-        case sound.SpeechEnded():
-            return VoiceMessage("ended", event.at_s, voiced_s=event.voiced_s)
-        case sound.SpeechDropped():
-            return VoiceMessage("dropped", event.at_s, voiced_s=event.voiced_s)
-        case sound.MicrophoneLevel():
-            return LevelMessage(event.rms_dbfs)
         case sound.DeviceOpened(kind, name) | sound.DeviceBack(kind, name):
-            return DeviceMessage(kind, name)
-        case sound.DeviceLost() | sound.DeviceMissing():
-            return DeviceMessage(event.kind, event.name, Problem(event.kind, event.message, event.remedy))
-        case sound.PartFailed():
-            return DeviceMessage(event.kind, "", Problem(event.kind, event.message, event.remedy))
+            return ev.DeviceRuns(WHEN_TAKEN, kind, name)
+        case sound.DeviceLost() | sound.DeviceMissing() | sound.PartFailed():
+            return ev.DeviceFails(WHEN_TAKEN, event.kind, Problem(event.kind, event.message, event.remedy))
         case sound.SoundGap(kind, lost_ms, total):
-            return GapMessage(kind, lost_ms, total)
-        case sound.PlaybackStarted(reply_id):
-            return PlayerMessage("started", int(reply_id.removeprefix(REPLY_PREFIX)))
-        case sound.PlaybackFinished():
-            return PlayerMessage("finished", int(event.reply_id.removeprefix(REPLY_PREFIX)), event.heard_ms)
+            return ev.SoundLost(kind, lost_ms, total)
         case _:
             return None
 
@@ -88,6 +57,7 @@ class ListeningEars:
         self._device = device
         self._on_event = on_event
         self._post: Post | None = None
+        self._utterance = 0
 
     def start(self, post: Post) -> None:
         self._post = post
@@ -113,11 +83,33 @@ class ListeningEars:
             self._device.switch(name)
 
     def _emit(self, event: sound.ListenerEvent) -> None:
-        message = sound_message(event)
-        if message is not None and self._post is not None:
-            self._post(message)
+        if self._post is not None:
+            posted = self._translate(event)
+            if posted is not None:
+                self._post(posted)
         if self._on_event is not None:
             self._on_event(event)
+
+    def _translate(self, event: sound.ListenerEvent) -> ev.Event | ev.Report | None:
+        """The listener emits speech under one lock, so utterances are numbered in their order."""
+        match event:
+            case sound.SpeechAudio(at_s, samples):
+                return ev.VoiceSound(self._utterance, samples, at_s)
+            case sound.SpeechStarted(_, samples, forced):
+                self._utterance += 1
+                return ev.VoiceStarted(WHEN_TAKEN, self._utterance, forced, samples)
+            case sound.SpeechPaused(at_s):
+                return ev.VoicePaused(WHEN_TAKEN, self._utterance, at_s)
+            case sound.SpeechResumed():
+                return ev.VoiceResumed(WHEN_TAKEN, self._utterance)
+            case sound.SpeechEnded():
+                return ev.VoiceEnded(WHEN_TAKEN, self._utterance, event.voiced_s, event.at_s)
+            case sound.SpeechDropped():
+                return ev.VoiceDropped(WHEN_TAKEN, self._utterance)
+            case sound.MicrophoneLevel(rms_dbfs):
+                return ev.LevelMeasured(rms_dbfs)
+            case _:
+                return device_event(event)
 
 
 class PlayingMouth:
@@ -175,13 +167,25 @@ class PlayingMouth:
             self._switch(self.player, name)
 
     def _emit(self, event: sound.PlayerEvent) -> None:
-        message = sound_message(event)
-        if message is not None and self._post is not None:
-            self._post(message)
+        if self._post is None:
+            return
+        match event:
+            case sound.PlaybackStarted(reply_id):
+                self._post(ev.PlaybackStarted(WHEN_TAKEN, _number(reply_id)))
+            case sound.PlaybackFinished():
+                self._post(ev.PlaybackFinished(WHEN_TAKEN, _number(event.reply_id), event.heard_ms))
+            case _:
+                posted = device_event(event)
+                if posted is not None:
+                    self._post(posted)
 
 
 def _name(reply: int) -> str:
     return f"{REPLY_PREFIX}{reply}"
+
+
+def _number(reply_id: str) -> int:
+    return int(reply_id.removeprefix(REPLY_PREFIX))
 
 
 class SeeingEyes:
@@ -224,20 +228,21 @@ class SeeingEyes:
 
     def _on_picture(self, jpeg: bytes) -> None:
         if self._post is not None:
-            self._post(PictureMessage(jpeg))
+            self._post(ev.PictureTaken(jpeg))
 
     def _on_change(self, moving: bool) -> None:
         if self._post is not None:
-            self._post(SceneMessage(moving))
+            self._post(ev.SceneChanged(WHEN_TAKEN, moving))
 
     def _on_advice(self, text: str) -> None:
         if self._post is not None:
-            self._post(AdviceMessage(text))
+            self._post(ev.AdviceGiven(WHEN_TAKEN, text))
 
     def _on_event(self, event: SourceEvent) -> None:
         if self._post is None or event.kind is SourceEventKind.ENDED:
             return
-        problem = None
-        if event.kind is not SourceEventKind.OPENED:
+        if event.kind is SourceEventKind.OPENED:
+            self._post(ev.DeviceRuns(WHEN_TAKEN, "pictures", event.label))
+        else:
             problem = Problem("pictures", event.message, event.remedy)
-        self._post(DeviceMessage("pictures", event.label, problem))
+            self._post(ev.DeviceFails(WHEN_TAKEN, "pictures", problem))

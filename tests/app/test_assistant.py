@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app import commands as cmd
+from app import events as ev
 from app.assistant import Assistant
 from app.engine_link import LocalEngine
 from app.engine_part import LinkedEngine
 from app.history import History
+from app.inbox import Overflow
 from app.ports import Parts
 from app.settings import SettingsStore
 from app.view import Announcement, Phase, View
@@ -388,3 +391,41 @@ def test_silence_is_no_question(tmp_path: Path) -> None:
         user.source.say(QUESTION)
         user.wait_answered(1)
         assert [role for role, _, _ in user.said] == ["user", "assistant"]
+
+
+def test_quitting_during_a_reply_keeps_what_was_heard(tmp_path: Path) -> None:
+    with remote_room(tmp_path, ScriptedFlash(words=LONG), realtime=True) as user:
+        user.wait_phase(Phase.LISTENING)
+        user.assistant.send(cmd.SendText("Tell me a story"))
+        user.wait(lambda view: any(turn.role == "assistant" and turn.heard_ms > 300 for turn in view.transcript))
+        conversation = user.assistant.view.conversation_id
+    assert conversation is not None
+    history = History(tmp_path / "history.sqlite3")
+    turns = history.turns(conversation)
+    history.close()
+    assert [(turn.role, turn.cut_by) for turn in turns] == [("user", ""), ("assistant", "stopped")]
+    assert turns[1].text.startswith("word0 word1")
+
+
+class NoParts:
+    """Stands in for every device and the engine of an Assistant that is not started."""
+
+
+def test_sound_that_is_refused_while_the_view_is_made_is_counted(tmp_path: Path) -> None:
+    """Refused in one thread and shown by another: what came between reading and clearing was lost."""
+    nothing: Any = NoParts()
+    assistant = Assistant(Parts(nothing, nothing, nothing, nothing), SettingsStore(tmp_path))
+    block = ev.VoiceSound(1, np.zeros(160, np.float32), 0.0)
+    while assistant._inbox.put(block, Overflow.REFUSE):
+        pass
+
+    def take_lost_ms() -> float:
+        assistant.post(block)  # as the microphone's thread does just then
+        return 0.0
+
+    assistant._performer.sounds.take_lost_ms = take_lost_ms  # type: ignore[method-assign]
+    assistant.post(block)
+    assistant._refresh()
+    assistant._performer.sounds.take_lost_ms = lambda: 0.0  # type: ignore[method-assign]
+    assistant._refresh()
+    assert assistant._front.view.lost_input_ms == 20

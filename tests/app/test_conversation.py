@@ -9,10 +9,11 @@ import pytest
 
 from app import effects as fx
 from app import events as ev
+from app.config import Config
 from app.conversation import reduce
 from app.safety import SafetyList
-from app.state import Config, Engine, State
-from app.view import Phase
+from app.state import Engine, State
+from app.view import Phase, Problem
 
 E = TypeVar("E")
 SPEECH_80_MS = np.zeros(1920, np.float32)
@@ -428,3 +429,78 @@ def test_the_thinking_earcon_comes_only_when_it_takes_long() -> None:
     assert of(fx.Earcon, story.now(ev.Tick(2.5))) == []
     assert of(fx.Earcon, story.now(ev.Tick(3.0))) == [fx.Earcon("thinking")]
     assert of(fx.Earcon, story.now(ev.Tick(4.0))) == []
+
+
+def test_a_guessed_reply_of_text_alone_is_taken_back_when_the_user_goes_on() -> None:
+    story = Story(Config(speech=False))
+    story.now(ev.VoiceStarted(1.0, 1), ev.VoicePaused(1.8, 1))
+    story.now(ev.ReplyCreated(1.9, 1, "resp-1"), ev.ReplyItem(1.9, "resp-1", "item-1"))
+    story.now(ev.ReplyText(1.9, "resp-1", "A cup."), ev.ReplyDone(1.95, "resp-1"))
+    went_on = story.now(ev.VoiceResumed(2.0, 1))
+    assert of(fx.TruncateReply, went_on) == [fx.TruncateReply("item-1", 0)]
+    assert story.said == []
+
+
+@pytest.mark.parametrize("speech", [False, True])
+def test_an_answer_that_nobody_can_hear_is_announced(speech: bool) -> None:
+    story = Story(Config(speech=speech))
+    if speech:  # asked for as speech, but there is no speaker
+        story.now(ev.DeviceFails(0.5, "speaker", Problem("speaker", "No speaker is plugged in.")))
+    story.ask()
+    story.now(ev.ReplyCreated(2.2, 1, "resp-1"), ev.ReplyText(2.3, "resp-1", "A cup."))
+    if speech:
+        story.now(ev.ReplySpeech(2.3, "resp-1", SPEECH_80_MS))
+    done = story.now(ev.ReplyDone(2.4, "resp-1"))
+    if speech:
+        done = story.now(ev.PlaybackFinished(6.0, 1, 0))
+    assert "A cup." in [said.announcement.text for said in of(fx.Announce, done)]
+
+
+def test_an_answer_that_was_heard_is_not_announced_again() -> None:
+    story = Story()
+    story.ask()
+    story.reply("A ", "cup.", done=True)
+    story.hear(160)
+    done = story.now(ev.PlaybackFinished(3.0, 1, 160))
+    assert "A cup." not in [said.announcement.text for said in of(fx.Announce, done)]
+
+
+def test_a_new_conversation_during_a_reply_keeps_what_was_heard_in_the_history() -> None:
+    story = Story()
+    story.ask()
+    story.reply("One ", "two ", "three ", "four ", word_ms=400)
+    story.hear(850)
+    effects = story.now(ev.NewConversationAsked(3.0))
+    kept = [e.turn for e in effects if isinstance(e, fx.SaveTurn) and e.turn.role == "assistant"]
+    assert [(turn.text, turn.cut_by, turn.heard_ms) for turn in kept] == [("One two", "stopped", 850)]
+    assert effects.index(of(fx.SaveTurn, effects)[-1]) < effects.index(fx.BeginHistory())
+    assert story.said == []
+
+
+def test_quitting_during_a_reply_keeps_what_was_heard_in_the_history() -> None:
+    story = Story()
+    story.ask()
+    story.reply("One ", "two ", "three ", "four ", word_ms=400)
+    story.hear(850)
+    effects = story.now(ev.QuitAsked(3.0))
+    kept = [e.turn for e in effects if isinstance(e, fx.SaveTurn)]
+    assert [(turn.text, turn.cut_by, turn.done) for turn in kept] == [("One two", "stopped", True)]
+
+
+def test_a_device_that_fails_is_said_once_and_so_is_its_return() -> None:
+    story = Story()
+    lost = Problem("microphone", "No microphone is plugged in.", "Plug one in.")
+    said = of(fx.Announce, story.now(ev.DeviceFails(1.0, "microphone", lost)))
+    assert [announce.announcement.urgent for announce in said] == [True]
+    assert story.state.problems == (lost,)
+    back = of(fx.Announce, story.now(ev.DeviceRuns(2.0, "microphone", "Headset")))
+    assert [announce.announcement.text for announce in back] == ["Using Headset."]
+    assert (story.state.devices.microphone, story.state.problems) == ("Headset", ())
+    assert of(fx.Announce, story.now(ev.DeviceRuns(3.0, "microphone", "Desk"))) == []
+
+
+def test_advice_about_the_picture_waits_for_nobody() -> None:
+    story = Story()
+    assert len(of(fx.Announce, story.now(ev.AdviceGiven(1.0, "It is dark.")))) == 1
+    story.now(ev.VoiceStarted(2.0, 1))
+    assert of(fx.Announce, story.now(ev.AdviceGiven(2.1, "It is dark."))) == []

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app import effects as fx
 from app import events as ev
+from app.config import Config
 from app.conversation import reduce
-from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Config, Engine, State
+from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Engine, State
 from app.view import Phase
 
 RATE_HZ = 24_000
@@ -284,7 +285,7 @@ class World:
         assert len(state.problems) <= 20
         numbers = [turn.number for turn in state.transcript]
         assert numbers == sorted(set(numbers))
-        assert state.held == self.paused
+        assert state.playback_paused == self.paused
         if state.reply is not None and state.reply.speculative:
             assert self.playing != state.reply.number
         for turn in state.transcript:

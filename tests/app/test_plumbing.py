@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import base64
 import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app import effects as fx
 from app import events as ev
 from app.inbox import Inbox, Overflow
 from app.latency import LatencyMeter
+from app.performer import Performer
 from app.publisher import Publisher
+from app.settings import SettingsStore
 from app.sounds import MAX_KEPT, MAX_SAMPLES, Sounds
 from app.view import View
 from app.wire import Translator, response_create, session_update, sound_append, text_item
@@ -162,3 +168,18 @@ def test_errors_find_the_reply_they_belong_to() -> None:
 def test_speech_that_is_no_base64_is_a_message_not_a_crash() -> None:
     broken = parse_server_event('{"type":"response.output_audio.delta","response_id":"a","item_id":"i","delta":"%%%"}')
     assert "could not be read" in str(Translator().translate(broken, 1.0))
+
+
+def test_a_new_session_is_not_answered_with_what_was_asked_of_the_old_one(tmp_path: Path) -> None:
+    """An engine that gives no metadata back answers in order: an unanswered question must not shift the answers."""
+    sent: list[object] = []
+    parts: Any = SimpleNamespace(engine=SimpleNamespace(send=sent.append, new_session=lambda: None))
+    settings = SettingsStore(tmp_path).settings
+    performer = Performer(
+        parts, lambda _: None, settings, None, LatencyMeter(), lambda _: None, lambda _: None, lambda: 0.0, lambda: 0.0
+    )
+    performer.perform(fx.CreateReply(1, 60.0))
+    performer.perform(fx.NewSession())
+    performer.perform(fx.CreateReply(2, 60.0))
+    created = parse_server_event('{"type": "response.created", "event_id": "e", "response": {"id": "resp-2"}}')
+    assert performer.translator.translate(created, 1.0) == ev.ReplyCreated(1.0, 2, "resp-2")

@@ -20,7 +20,7 @@ from audio_io.errors import PlayerFullError, WavFileError
 from audio_io.events import PlaybackFinished, PlaybackStarted, SourceFinished, SpeechEnded
 from audio_io.interfaces import Heard
 from audio_io.listener import Listener
-from audio_io.replies import Reply, ReplyQueue
+from audio_io.replies import QueuedReply, ReplyQueue
 from audio_io.stretch import Stretch
 from audio_io.wav_file import read_wav, write_wav
 from audio_io.wav_player import WavPlayer
@@ -193,7 +193,7 @@ def test_wav_player_without_a_clock_hears_at_once() -> None:
 )
 @settings(max_examples=100, deadline=None)
 def test_reply_gives_every_sample_once_and_heard_only_grows(chunks: list[int], takes: list[int], delay: int) -> None:
-    reply = Reply("r")
+    reply = QueuedReply("r")
     whole = np.arange(sum(chunks), dtype=np.float32)
     at = 0
     for n in chunks:
