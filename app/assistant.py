@@ -25,7 +25,7 @@ from app.commands import Command
 from app.config import Config
 from app.conversation import reduce
 from app.effects import Effect
-from app.engine_client import is_on_this_machine
+from app.engine.address import is_on_this_machine
 from app.history import History
 from app.inbox import Inbox, Overflow, Tally
 from app.interface import AnnouncementCallback, ViewCallback
@@ -291,6 +291,8 @@ class Assistant:
             self._front.change(lost_input_ms=self._front.view.lost_input_ms + round(report.lost_ms))
 
     def _engine(self, message: EngineReport, now_s: float) -> None:
+        if message.session != self._performer.session:
+            return  # an engine, or a conversation with it, that is over
         info = self._front.view.engine
         match message:
             case EngineUp(model, url, remote, voices):

@@ -52,6 +52,8 @@ class Performer:
         self.settings = settings
         self.sounds = Sounds(self._send_sound)
         self.translator = Translator()
+        self.session = 0
+        """The engine session whose messages count."""
         self.model_name = ""
         self.conversation_id: int | None = None
         self._post = post
@@ -159,16 +161,19 @@ class Performer:
                 for role, text in turns:
                     send(restored_item(role, text))
             case fx.NewSession():
-                self.translator = Translator()  # what was asked for before will not be answered
-                self.parts.engine.new_session()
+                self._begin_session(self.parts.engine.new_session())
             case fx.StartEngine(delay_s):
                 self.start_engine(delay_s)
 
     def start_engine(self, delay_s: float = 0.0) -> None:
-        self.translator = Translator()
         settings = self.settings
         choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
-        self.parts.engine.start(self._post, choice, delay_s)
+        self._begin_session(self.parts.engine.start(self._post, choice, delay_s))
+
+    def _begin_session(self, session: int) -> None:
+        """What was asked of an older session is never answered in this one."""
+        self.session = session
+        self.translator = Translator()
 
     # --- the speaker ---
 

@@ -28,6 +28,8 @@ class EngineUp:
     url: str
     remote: bool
     voices: tuple[str, ...]
+    session: int = 0
+    """Which session of the engine this is about, as `EnginePart.start` and `new_session` number them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class EngineBusy:
     """It is not ready yet; `detail` says what it does."""
 
     detail: str
+    session: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,13 @@ class EngineDown:
     reason: str
     remedy: str = ""
     final: bool = False
+    session: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSaid:
     event: ServerEvent
+    session: int = 0
 
 
 EngineReport = EngineUp | EngineBusy | EngineDown | EngineSaid
@@ -136,20 +141,23 @@ class EngineChoice:
 class EnginePart(Protocol):
     """The engine's process and the connection to it. Methods return at once; what happens is posted."""
 
-    def start(self, post: Post, choice: EngineChoice, delay_s: float = 0.0) -> None:
-        """Ends what runs and starts anew, or connects. `EngineUp` or `EngineDown` follows."""
+    def start(self, post: Post, choice: EngineChoice, delay_s: float = 0.0) -> int:
+        """Ends what runs and starts anew, or connects. `EngineUp` or `EngineDown` follows.
+
+        Returns the number of the session that begins; messages about any other are stale.
+        """
         ...
 
     def send(self, event: ClientEvent) -> None:
-        """In order; nothing happens when it is down."""
+        """In order; nothing happens while the newest session is not up."""
         ...
 
-    def new_session(self) -> None:
-        """A fresh conversation; `EngineUp` follows."""
+    def new_session(self) -> int:
+        """A fresh conversation; `EngineUp` or `EngineDown` follows, with the number that is returned."""
         ...
 
-    def stop(self, timeout_s: float) -> None:
-        """Ends the process. May be called twice."""
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the process. May be called twice. False: something is still there."""
         ...
 
 

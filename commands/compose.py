@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.assistant import Assistant
-from app.engine_link import LocalEngine, RemoteEngine
-from app.engine_part import LinkedEngine
-from app.engine_process import engine_command
+from app.engine.handle import EngineHandle, LocalEngine, RemoteEngine
+from app.engine.process import engine_command
 from app.events import WHEN_TAKEN, DeviceFails
 from app.history import History, HistoryError
 from app.ports import EngineChoice, Parts, Post
@@ -85,7 +84,7 @@ class Desktop:
         except HistoryError as error:
             problems = (Problem("history", f"The conversation is not being kept. {error}", ""),)
         parts = Parts(
-            self._ears(host, settings, mouth.player), mouth, self.eyes, LinkedEngine(make_engine, model_label)
+            self._ears(host, settings, mouth.player), mouth, self.eyes, EngineHandle(make_engine, model_label)
         )
         return Assistant(
             parts,

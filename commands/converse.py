@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def headless_choice(options: argparse.Namespace) -> Any:
-    from app.engine_client import check_url
+    from app.engine.address import check_url
     from commands.headless import Choice
 
     if options.engine:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from app import doctor
-from app.engine_part import LinkedEngine
+from app.engine.handle import EngineHandle
 from app.history import History, HistoryError, history_path
 from app.ports import EngineChoice, EngineDown, EngineUp, Message
 from app.settings import Settings, SettingsStore
@@ -121,7 +121,7 @@ def _engine(settings: Settings) -> str:
             answers.append(message)
             answered.set()
 
-    engine = LinkedEngine(make_engine, model_label)
+    engine = EngineHandle(make_engine, model_label)
     choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
     try:
         engine.start(post, choice)

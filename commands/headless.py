@@ -17,7 +17,7 @@ from app import commands as cmd
 from app import events as ev
 from app.assistant import Assistant
 from app.effects import Effect
-from app.engine_part import LinkedEngine
+from app.engine.handle import EngineHandle
 from app.ports import Parts
 from app.settings import SettingsError, SettingsStore
 from app.view import Latency, Phase, Problem, TranscriptTurn, View
@@ -87,7 +87,7 @@ class Headless:
         mouth = PlayingMouth(lambda emit: WavPlayer(emit, choice.realtime))
         assert isinstance(mouth.player, WavPlayer)
         self.player = mouth.player
-        self.engine = LinkedEngine(make_engine, model_label)
+        self.engine = EngineHandle(make_engine, model_label)
         self._assistant = Assistant(
             Parts(
                 ListeningEars(make_listener, on_event=self._on_sound),

@@ -21,8 +21,7 @@ import pytest
 from app import commands as cmd
 from app import events as ev
 from app.assistant import Assistant
-from app.engine_link import LocalEngine
-from app.engine_part import LinkedEngine
+from app.engine.handle import EngineHandle, LocalEngine
 from app.history import History
 from app.inbox import Overflow
 from app.ports import Parts
@@ -51,7 +50,7 @@ LONG = tuple(f"word{number} " for number in range(60))  # 4.8 s
 class Room:
     """A user with a file for a voice, in front of the Assistant."""
 
-    def __init__(self, folder: Path, engine: LinkedEngine, settings: dict[str, object], *, realtime: bool) -> None:
+    def __init__(self, folder: Path, engine: EngineHandle, settings: dict[str, object], *, realtime: bool) -> None:
         self.source = WavSource(realtime)
         self.store = SettingsStore(folder)
         self.store.change({"pictures": "none", "reply_limit_s": 30.0, **settings})
@@ -103,9 +102,9 @@ class Room:
 
 @contextmanager
 def room(
-    folder: Path, engine: LinkedEngine | None = None, *, realtime: bool = False, **settings: object
+    folder: Path, engine: EngineHandle | None = None, *, realtime: bool = False, **settings: object
 ) -> Iterator[Room]:
-    made = Room(folder, engine or LinkedEngine(make_engine), settings, realtime=realtime)
+    made = Room(folder, engine or EngineHandle(make_engine), settings, realtime=realtime)
     made.assistant.subscribe(made.on_view, made.announced.append)
     made.assistant.start()
     try:
@@ -308,8 +307,8 @@ def test_settings_take_effect_and_bad_ones_are_refused(tmp_path: Path) -> None:
         assert SettingsStore(tmp_path).settings.volume == 0.5
 
 
-def scripted_process() -> LinkedEngine:
-    return LinkedEngine(lambda _: LocalEngine((sys.executable, SCRIPTED_ENGINE, "--exit-with-stdin")))
+def scripted_process() -> EngineHandle:
+    return EngineHandle(lambda _: LocalEngine((sys.executable, SCRIPTED_ENGINE, "--exit-with-stdin")))
 
 
 def test_a_killed_engine_is_said_started_again_and_remembers(tmp_path: Path) -> None:
@@ -336,7 +335,7 @@ def test_a_killed_engine_is_said_started_again_and_remembers(tmp_path: Path) -> 
 
 def test_an_engine_that_cannot_load_is_a_failure_that_says_why(tmp_path: Path) -> None:
     command = (sys.executable, SCRIPTED_ENGINE, "--fail", "the weights are damaged", "--exit-with-stdin")
-    with room(tmp_path, LinkedEngine(lambda _: LocalEngine(command))) as user:
+    with room(tmp_path, EngineHandle(lambda _: LocalEngine(command))) as user:
         view = user.wait_phase(Phase.FAILED)
         assert "the weights are damaged" in view.problems[-1].message
         assert view.problems[-1].remedy

@@ -1,6 +1,6 @@
 """A Realtime client on a thread of its own: client events go in from any thread, events come out by a callback.
 
-It speaks to one URL once: when the connection ends it says why and is done (`app.engine_link` does what follows). The
+It speaks to one URL once: when the connection ends it says why and is done (`app.engine.handle` does what follows). The
 same client serves the local engine, a GPU box in the next room and a hosted one; engines that speak the older dialect
 (flat session fields, `response.audio.delta`) are recognised by their `session.created`.
 """
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 
+from app.engine.address import check_url, is_on_this_machine
 from model.realtime.events import (
     ClientEvent,
     ErrorEvent,
@@ -53,28 +52,7 @@ class Disconnected:
 ClientCallback: TypeAlias = Callable[[ServerEvent | Disconnected], None]
 
 
-def check_url(url: str) -> None:
-    """Raises ValueError, with a message for people, when this is no address of a Realtime engine."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port  # raises when it is none
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
-        raise ValueError(f"{url!r} is not an engine's address; expected ws://HOST:PORT/v1/realtime or wss://HOST/...")
-
-
-def is_on_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class EngineClient:
+class Connection:
     """One connection. `on_event` runs on the client's thread: hand the event on and return at once.
 
     The last event is `Disconnected`, also when the connection was never made; after `close` it may be left out.
@@ -95,7 +73,7 @@ class EngineClient:
         self._wake: asyncio.Event | None = None
         self._close_asked: asyncio.Event | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="engine client", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="engine connection", daemon=True)
 
     def start(self) -> None:
         """Connects in the background; returns at once. Once only."""

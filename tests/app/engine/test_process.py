@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from app.engine_process import EngineProcess, ProcessEnded, ProcessReady, describe_end, engine_command
+from app.engine.process import EngineProcess, ProcessEnded, ProcessReady, describe_end, engine_command
 from tests.app.engine_server import Inbox
 from tests.sound_server import wait_until
 
@@ -124,7 +124,7 @@ def test_it_does_not_outlive_an_app_that_is_killed() -> None:
             sys.executable,
             "-c",
             "import sys, time\n"
-            "from app.engine_process import EngineProcess\n"
+            "from app.engine.process import EngineProcess\n"
             f"EngineProcess((sys.executable, '-c', {UNTIL_STDIN_CLOSES!r}),\n"
             "              lambda event: print(event.pid, flush=True)).start()\n"
             "time.sleep(600)\n",

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from app.engine_client import MAX_UNSENT_BYTES, Disconnected, EngineClient, check_url, is_on_this_machine, older_form
+from app.engine.address import check_url, is_on_this_machine
+from app.engine.connection import MAX_UNSENT_BYTES, Connection, Disconnected, older_form
 from model.realtime.events import (
     Audio,
     AudioFormat,
@@ -41,7 +42,7 @@ from tests.model.realtime.harness import pcm16
 def test_a_spoken_turn() -> None:
     inbox = Inbox()
     with engine_server() as url:
-        client = EngineClient(url, TOKEN, inbox)
+        client = Connection(url, TOKEN, inbox)
         client.start()
         inbox.until(SessionCreated)
         assert client.send(InputAudioBufferAppend(pcm16(0.5)))
@@ -59,7 +60,7 @@ def test_a_spoken_turn() -> None:
 def test_events_sent_before_the_connection_stands_are_not_lost() -> None:
     inbox = Inbox()
     with engine_server() as url:
-        client = EngineClient(url, TOKEN, inbox)
+        client = Connection(url, TOKEN, inbox)
         for event in (InputAudioBufferAppend(pcm16(0.5)), InputAudioBufferCommit(), ResponseCreate()):
             assert client.send(event)
         client.start()
@@ -70,7 +71,7 @@ def test_events_sent_before_the_connection_stands_are_not_lost() -> None:
 def test_a_wrong_token_is_final() -> None:
     inbox = Inbox()
     with engine_server() as url:
-        EngineClient(url, "wrong", inbox).start()
+        Connection(url, "wrong", inbox).start()
         end = inbox.until(Disconnected)
     assert end.final
     assert "token" in end.reason
@@ -81,7 +82,7 @@ def test_nobody_there_is_not_final() -> None:
         taken.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{taken.getsockname()[1]}/v1/realtime"
         inbox = Inbox()
-        EngineClient(url, TOKEN, inbox).start()
+        Connection(url, TOKEN, inbox).start()
         end = inbox.until(Disconnected)
     assert not end.final
     assert url in end.reason
@@ -90,10 +91,10 @@ def test_nobody_there_is_not_final() -> None:
 def test_a_busy_engine_says_so() -> None:
     with engine_server() as url:
         first, second = Inbox(), Inbox()
-        client = EngineClient(url, TOKEN, first)
+        client = Connection(url, TOKEN, first)
         client.start()
         first.until(SessionCreated)
-        EngineClient(url, TOKEN, second).start()
+        Connection(url, TOKEN, second).start()
         assert "busy" in second.until(Disconnected).reason
         client.close()
 
@@ -101,7 +102,7 @@ def test_a_busy_engine_says_so() -> None:
 def test_the_engine_going_away_is_reported_once() -> None:
     inbox = Inbox()
     with engine_server() as url:
-        client = EngineClient(url, TOKEN, inbox)
+        client = Connection(url, TOKEN, inbox)
         client.start()
         inbox.until(SessionCreated)
     inbox.until(Disconnected)
@@ -163,7 +164,7 @@ def test_an_engine_of_the_older_dialect() -> None:
 
     inbox = Inbox()
     with peer(behave) as url:
-        client = EngineClient(url, TOKEN, inbox)
+        client = Connection(url, TOKEN, inbox)
         client.start()
         inbox.until(SessionCreated)
         audio = Audio(AudioInput(AudioFormat(rate=16_000), turn_detection=None), AudioOutput(voice="Cherry"))
@@ -194,7 +195,7 @@ def test_an_engine_that_talks_nonsense_is_left(message: str) -> None:
 
     inbox = Inbox()
     with peer(behave) as url:
-        EngineClient(url, TOKEN, inbox).start()
+        Connection(url, TOKEN, inbox).start()
         assert "unreadable" in inbox.until(Disconnected).reason
 
 
@@ -205,7 +206,7 @@ def test_what_the_engine_said_last_is_the_reason() -> None:
 
     inbox = Inbox()
     with peer(behave) as url:
-        EngineClient(url, TOKEN, inbox).start()
+        Connection(url, TOKEN, inbox).start()
         assert inbox.until(ErrorEvent).error.code == "model_load_failed"
         assert inbox.until(Disconnected).reason == "x.safetensors is truncated."
 
@@ -217,7 +218,7 @@ def test_an_engine_that_takes_nothing_fills_the_queue_and_is_closed_in_time() ->
 
     inbox = Inbox()
     with peer(behave) as url:
-        client = EngineClient(url, TOKEN, inbox)
+        client = Connection(url, TOKEN, inbox)
         client.start()
         event = InputAudioBufferAppend("A" * 2**20)
         n_sent = 0
@@ -233,7 +234,7 @@ def test_closing_does_not_wait_for_an_engine_that_does_not_answer() -> None:
     with socket.socket() as listening:  # accepts, and never says a word
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        client = EngineClient(f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/realtime", TOKEN, Inbox())
+        client = Connection(f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/realtime", TOKEN, Inbox())
         client.start()
         accepted, _ = listening.accept()
         began_s = time.monotonic()
@@ -250,7 +251,7 @@ def test_an_address_that_cannot_be_one(url: str) -> None:
 
 def test_a_host_name_that_cannot_be_asked_for_ends_the_connection() -> None:
     ends: queue.Queue[object] = queue.Queue()
-    client = EngineClient(f"ws://{'a' * 70}/", TOKEN, ends.put)
+    client = Connection(f"ws://{'a' * 70}/", TOKEN, ends.put)
     client.start()
     end = ends.get(timeout=PATIENCE_S)
     assert isinstance(end, Disconnected)
