@@ -352,7 +352,7 @@ def test_unknown_devices_are_refused(checkpoint_of: Callable[[str], Path], devic
 
 
 def test_the_protocol_imports_without_torch() -> None:
-    code = "import sys, model, model.realtime.events, model.events; sys.exit('torch' in sys.modules)"
+    code = "import sys, model, model.realtime.events, model.conversation.events; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
     import model
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import model
 from model.bench.random_checkpoint import write_sized
+from model.realtime.local_model import LocalModel
 from tests.model.realtime.harness import Harness, jpeg64, pcm16
 from tests.model.realtime.scripted import ScriptedFlash
 
@@ -127,7 +128,7 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = write_sized(tmp_path_factory.mktemp("checkpoint"), "tiny", seed=3, hold=True)
     generation = json.loads((path / "generation_config.json").read_text())
     (path / "generation_config.json").write_text(json.dumps(generation | {"talker_max_new_tokens": 8}))
-    return model.load(path, device="cpu")
+    return LocalModel(model.load(path, device="cpu"))
 
 
 @pytest.mark.parametrize("seed", range(2))
