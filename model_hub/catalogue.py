@@ -46,7 +46,9 @@ def load_catalogue(path: Path = CATALOGUE) -> tuple[Entry, ...]:
 
 def _entry(item: dict[str, Any]) -> Entry:
     known = {field.name for field in fields(Entry)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items() if key in known}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in item.items() if key in known
+    }
     try:
         return Entry(**values)
     except TypeError as error:

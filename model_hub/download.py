@@ -97,9 +97,7 @@ class Getter:
         self.store.write_plan(name, plan)
         return plan, source
 
-    def _fetch_all(
-        self, name: str, plan: Plan, source: Source, converter: Converter | None, meter: Meter
-    ) -> Path:
+    def _fetch_all(self, name: str, plan: Plan, source: Source, converter: Converter | None, meter: Meter) -> Path:
         getting = self.store.getting(name)
         folder, result = getting / SOURCE_FOLDER, getting / RESULT_FOLDER
         folder.mkdir(exist_ok=True)

@@ -53,7 +53,9 @@ class HuggingFace(Source):
         except OfflineModeIsEnabled as error:
             raise NetworkError("HF_HUB_OFFLINE is set, so nothing is fetched.", "Unset it.") from error
         except (HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
-            raise NetworkError(f"{self.label} does not answer ({error}).", "Look at the network, and try again.") from error
+            raise NetworkError(
+                f"{self.label} does not answer ({error}).", "Look at the network, and try again."
+            ) from error
         files = []
         for sibling in info.siblings or ():
             if sibling.lfs is not None:
@@ -66,7 +68,7 @@ class HuggingFace(Source):
 
     def open(self, file: RemoteFile, revision: str, offset: int) -> AbstractContextManager[Body]:
         from huggingface_hub import hf_hub_url
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils._headers import build_hf_headers
 
         url = hf_hub_url(self._repository, file.name, revision=revision, endpoint=self._endpoint)
         return self._web.body(url, file, offset, build_hf_headers(token=self._token))

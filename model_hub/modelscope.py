@@ -42,7 +42,9 @@ class ModelScope(Source):
                 f"There is no {self.label} with the revision {revision!r}.", "Look at the name."
             ) from error
         except (HubError, OSError, ValueError) as error:
-            raise NetworkError(f"{self.label} does not answer ({error}).", "Look at the network, and try again.") from error
+            raise NetworkError(
+                f"{self.label} does not answer ({error}).", "Look at the network, and try again."
+            ) from error
         files = tuple(
             RemoteFile(entry.path, int(entry.size), Digest("sha256", entry.sha256))
             for entry in found

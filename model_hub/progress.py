@@ -80,6 +80,4 @@ class Meter:
         seconds = now_s - then_s
         rate = (self.fetched_bytes - before) / seconds if seconds > 0 else 0.0
         left_s = (self._total - self._done) / rate if rate > 0 else None
-        self._report(
-            Progress(self._phase, self._file, self._done, self._total, self.fetched_bytes, rate, left_s, note)
-        )
+        self._report(Progress(self._phase, self._file, self._done, self._total, self.fetched_bytes, rate, left_s, note))

@@ -37,9 +37,9 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(USAGE)
         return EXIT_OK if arguments else EXIT_USAGE
     if arguments[0] in PLANNING:
-        from model.quant import cli
+        from commands.models import planning
 
-        return cli.main(arguments)
+        return planning.main(arguments)
     options = _parser().parse_args(arguments)
     if options.command == "list":
         from commands.models import listing
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "contents, 8 unsuitable; what has come is kept, and the same command goes on.",
     )
     get.add_argument("what", metavar="WHAT")
-    get.add_argument("--bits", choices=("4", "8", "none"), help="store in 4 or 8 bits (default: the catalogue's advice)")
+    get.add_argument(
+        "--bits", choices=("4", "8", "none"), help="store in 4 or 8 bits (default: the catalogue's advice)"
+    )
     get.add_argument("--from", dest="service", choices=("huggingface", "modelscope"), default="huggingface")
     get.add_argument("--name", default="", help="what to call it here")
     get.add_argument("--use", action="store_true", help="choose it for the app when it is there")

@@ -226,7 +226,7 @@ N_KILLS = 20
 
 @pytest.mark.parametrize("prefix", ["hf+", "ms+"])
 def test_killed_at_20_random_points_and_resumed(tmp_path: Path, prefix: str) -> None:
-    """Each kill happens when the server has sent a random number of bytes more; nothing that was verified comes again."""
+    """Each kill comes when the server has sent a random number of bytes; nothing that was verified comes again."""
     chance = random.Random(20)
     with serve_hub(write_repository(tmp_path / "repository", 600_000)) as hub:
         total = wanted_bytes(hub)
@@ -241,7 +241,11 @@ def test_killed_at_20_random_points_and_resumed(tmp_path: Path, prefix: str) -> 
             reached, go = threading.Event(), threading.Event()
 
             def gate(
-                sent: int, _file: str, stop_at: int = stop_at, reached: threading.Event = reached, go: threading.Event = go
+                sent: int,
+                _file: str,
+                stop_at: int = stop_at,
+                reached: threading.Event = reached,
+                go: threading.Event = go,
             ) -> None:
                 if sent >= stop_at:
                     reached.set()
@@ -256,7 +260,11 @@ def test_killed_at_20_random_points_and_resumed(tmp_path: Path, prefix: str) -> 
             finally:
                 hub.gate = lambda _total, _file: None
                 go.set()
-            now = {file.name for file in getting.iterdir() if not file.name.endswith(".part")} if getting.exists() else set()
+            now = (
+                {file.name for file in getting.iterdir() if not file.name.endswith(".part")}
+                if getting.exists()
+                else set()
+            )
             assert finished <= now
             finished = now
             there = sum(file.stat().st_size for file in getting.iterdir()) if getting.exists() else 0

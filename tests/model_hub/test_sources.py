@@ -18,7 +18,7 @@ ADDRESSES = {
     "Qwen/Qwen3-Omni": ("huggingface", "https://huggingface.co", "Qwen/Qwen3-Omni", ""),
     "hf:Qwen/Qwen3-Omni@abc": ("huggingface", "https://huggingface.co", "Qwen/Qwen3-Omni", "abc"),
     "ms:Qwen/Qwen3-Omni": ("modelscope", "https://modelscope.cn", "Qwen/Qwen3-Omni", ""),
-    "https://huggingface.co/Qwen/Qwen3-Omni/tree/abc": ("huggingface", "https://huggingface.co", "Qwen/Qwen3-Omni", "abc"),
+    "https://huggingface.co/Qwen/Omni/tree/abc": ("huggingface", "https://huggingface.co", "Qwen/Omni", "abc"),
     "https://www.modelscope.cn/models/Qwen/Qwen3-Omni": ("modelscope", "https://modelscope.cn", "Qwen/Qwen3-Omni", ""),
     "https://mirror.example/hub/Qwen/Qwen3-Omni": ("web", "https://mirror.example/hub", "Qwen/Qwen3-Omni", ""),
     "ms+http://127.0.0.1:80/a/b": ("modelscope", "http://127.0.0.1:80", "a/b", ""),
@@ -49,7 +49,9 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert parse_address(str(tmp_path)).service == "folder"
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "a.py", "../config.json", "sub/config.json", ".json", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "a.py", "../config.json", "sub/config.json", ".json", "README.md"]
+)
 def test_only_models_files_are_wanted(name: str) -> None:
     assert not is_wanted(name)
 
