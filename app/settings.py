@@ -72,7 +72,7 @@ class Settings:
     reply_limit_s: float = field(default=60.0, metadata=_bounds(2.0, 600.0))
     keep_history: bool = True
     detail: str = field(default="brief", metadata=_choice("brief", "normal", "full"))
-    high_contrast: bool = False
+    theme: str = field(default="system", metadata=_choice("system", "light", "dark", "high contrast"))
     font_scale: float = field(default=1.0, metadata=_bounds(0.5, 4.0))
     push_to_talk_key: str = "F8"
     safety_phrases: tuple[str, ...] = DEFAULT_PHRASES
@@ -167,6 +167,8 @@ class SettingsStore:
         except (ValueError, RecursionError) as error:
             self.messages.append(self._set_aside(str(error)))
             return Settings()
+        if data.pop("high_contrast", False) is True:
+            data.setdefault("theme", "high contrast")  # what an earlier version called it
         known = {f.name for f in fields(Settings)}
         settings = Settings()
         for name, value in data.items():

@@ -22,23 +22,50 @@ from app.commands import (
 from app.view import View
 
 KEYS_HELP = (
-    ("Esc", "Stop the reply"),
-    ("Ctrl+D", "Describe what the camera sees"),
-    ("Ctrl+R", "Read aloud the text in the picture"),
-    ("Ctrl+J", "Say what changes in the picture, until pressed again"),
-    ("Ctrl+E", "Repeat the last answer"),
-    ("Ctrl+M", "Microphone on or off"),
-    ("Ctrl+K", "Camera on or off"),
-    ("F12", "Microphone and camera off; again: both back on"),
-    ("Ctrl+L", "Go to the text field"),
-    ("Ctrl+T", "Go to the transcript"),
-    ("Ctrl+Shift+C", "Copy the transcript"),
-    ("Ctrl+S", "Save the transcript"),
-    ("Ctrl+N", "New conversation"),
-    ("Ctrl+,", "Settings"),
-    ("F1", "This list of keys"),
-    ("Ctrl+Q", "Quit"),
+    (
+        "Look",
+        (
+            ("Ctrl+D", "Describe what the camera sees"),
+            ("Ctrl+R", "Read aloud the text in the picture"),
+            ("Ctrl+J", "Say what changes in the picture, until pressed again"),
+        ),
+    ),
+    (
+        "Talk",
+        (
+            ("{talk} (hold)", "Push to talk; works while the microphone is off"),
+            ("Esc", "Stop the reply"),
+            ("Ctrl+E", "Repeat the last answer"),
+            ("Ctrl+L", "Go to the text field"),
+        ),
+    ),
+    (
+        "Microphone and camera",
+        (
+            ("Ctrl+M", "Microphone on or off"),
+            ("Ctrl+K", "Camera on or off"),
+            ("F12", "Both off; again: both back on"),
+        ),
+    ),
+    (
+        "Conversation",
+        (
+            ("Ctrl+T", "Go to the transcript"),
+            ("Ctrl+Shift+C", "Copy the transcript"),
+            ("Ctrl+S", "Save the transcript"),
+            ("Ctrl+N", "New conversation"),
+        ),
+    ),
+    (
+        "Sightline",
+        (
+            ("Ctrl+,", "Settings"),
+            ("F1", "This list of keys"),
+            ("Ctrl+Q", "Quit"),
+        ),
+    ),
 )
+"""In groups: title, and (keys, what they do); `{talk}` stands for the push-to-talk key."""
 
 
 class Actions:
@@ -63,6 +90,7 @@ class Actions:
         self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
         self.save = self._local("&Save transcript …", "Ctrl+S")
         self.settings = self._local("Se&ttings …", "Ctrl+,")
+        self.models = self._local("&Get a larger model …", "")
         self.to_text = self._local("Go to te&xt field", "Ctrl+L")
         self.to_transcript = self._local("Go to t&ranscript", "Ctrl+T")
         self.keys = self._local("&Keys", "F1")
@@ -106,10 +134,11 @@ class Actions:
     def _fill_menus(self) -> None:
         bar = self._window.menuBar()
         for title, actions in (
-            ("&Conversation", (self.new, None, self.copy, self.save, None, self.settings, None, self.quit)),
+            ("&Conversation", (self.new, None, self.copy, self.save, None, self.quit)),
             ("&Talk", (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat)),
             ("&Look", (self.describe, self.read_aloud, self.narrate)),
             ("&Go", (self.to_text, self.to_transcript)),
+            ("&Settings", (self.settings, self.models)),
             ("&Help", (self.keys, self.about)),
         ):
             menu = bar.addMenu(title)

@@ -10,11 +10,16 @@ from app.ui.theme import Theme
 from app.view import EngineInfo, Problem
 
 MAX_SHOWN = 3  # with their remedies; more would push the conversation off the window
-DEVICES = frozenset({"microphone", "speaker", "pictures"})  # the buttons say that they are missing, too
+STOPPING = frozenset({"engine failed", "engine lost", "startup", "assistant"})  # nothing is answered until it is over
+ELSEWHERE = frozenset({"pictures"})  # said once, where the picture would be: talking goes on without it
 
 
 class ProblemBanner(QFrame):
-    """The problems there are now, newest first and devices last, with their remedies; hidden when there is none."""
+    """The problems there are now with their remedies: what stops the conversation first, then the newest.
+
+    It is as loud as they cost: red where nothing is answered, a plain notice where Sightline goes on with what there
+    is. Hidden when there is none.
+    """
 
     retry = Signal()
 
@@ -29,7 +34,7 @@ class ProblemBanner(QFrame):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self._words.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._retry = QPushButton("&Try again")
+        self._retry = QPushButton("Try &again")
         self._retry.setAccessibleDescription("Starts the engine again")
         self._retry.clicked.connect(self.retry)
         layout = QHBoxLayout(self)
@@ -42,6 +47,9 @@ class ProblemBanner(QFrame):
         column.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addLayout(column, 1)
         self._problems: tuple[Problem, ...] = ()
+        self._theme: Theme | None = None
+        self._size_pt = 11.0
+        self._weight("notice")
         self.hide()
 
     @property
@@ -49,20 +57,38 @@ class ProblemBanner(QFrame):
         return self._words.text()
 
     def set_theme(self, theme: Theme, size_pt: float) -> None:
-        self._icon.setPixmap(pixmap("warning", theme.on_warning, round(size_pt * 2.2), self.devicePixelRatioF()))
+        self._theme, self._size_pt = theme, size_pt
+        self._paint_icon()
 
     def show_problems(self, problems: tuple[Problem, ...], can_retry: bool) -> None:
         self._retry.setVisible(can_retry)
-        if problems == self._problems:
+        here = tuple(problem for problem in problems if problem.code not in ELSEWHERE)
+        if here == self._problems:
             return
-        self._problems = problems
-        newest_first = problems[::-1]
-        ordered = sorted(newest_first, key=lambda problem: problem.code in DEVICES)
+        self._problems = here
+        newest_first = here[::-1]
+        ordered = sorted(newest_first, key=lambda problem: problem.code not in STOPPING)
         paragraphs = [f"{p.message} {p.remedy}".strip() for p in ordered[:MAX_SHOWN]]
         if len(ordered) > MAX_SHOWN:
             paragraphs.append("Also: " + " ".join(p.message for p in ordered[MAX_SHOWN:]))
         self._words.setText("\n\n".join(paragraphs))
-        self.setVisible(bool(problems))
+        self._weight("stopping" if any(problem.code in STOPPING for problem in here) else "notice")
+        self.setVisible(bool(here))
+
+    def _weight(self, weight: str) -> None:
+        if self.property("weight") == weight:
+            return
+        self.setProperty("weight", weight)
+        for widget in (self, self._words):  # the style sheet looks at the property again
+            widget.style().unpolish(widget)
+            widget.style().polish(widget)
+        self._paint_icon()
+
+    def _paint_icon(self) -> None:
+        if self._theme is None:
+            return
+        colour = self._theme.on_warning if self.property("weight") == "stopping" else self._theme.on_notice
+        self._icon.setPixmap(pixmap("warning", colour, round(self._size_pt * 2.2), self.devicePixelRatioF()))
 
 
 class RemoteBanner(QFrame):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QFont, QFontMetricsF, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextEdit, QVBoxLayout, QWidget
 
 from app.ui.actions import KEYS_HELP
+from app.ui.fitting import fit_to_screen
 
 ABOUT = (
     "Sightline hears you, sees what you point a camera at, and answers by voice. Everything stays on this machine "
@@ -15,36 +19,60 @@ ABOUT = (
 )
 
 
+KEYS_EM = 9  # width of the column of keys, in units of the type size
+
+
 def show_keys(parent: QWidget, talk_key: str) -> None:
-    keys_help = ((f"{talk_key} (hold)", "Push to talk: works while the microphone is off"), *KEYS_HELP)
-    _show(parent, "Keys", "\n".join(f"{keys}:  {what}" for keys, what in keys_help))
+    """Keys in groups, what they do beside them; each is one line of text, so that screen readers read it as one."""
+    _show(parent, "Keys", lambda cursor: _write_keys(cursor, talk_key))
 
 
-def show_about(parent: QWidget) -> None:
-    _show(parent, "About Sightline", ABOUT)
+def show_about(parent: QWidget, model: str) -> None:
+    _show(parent, "About Sightline", lambda cursor: cursor.insertText(f"{ABOUT}\n\n{model}"))
 
 
-def _show(parent: QWidget, title: str, text: str) -> None:
+def _write_keys(cursor: QTextCursor, talk_key: str) -> None:
+    size_pt = cursor.document().defaultFont().pointSizeF()
+    column_px = KEYS_EM * QFontMetricsF(cursor.document().defaultFont()).height() * 0.75
+    heading, line = QTextBlockFormat(), QTextBlockFormat()
+    heading.setTopMargin(size_pt)
+    line.setTabPositions([QTextOption.Tab(column_px, QTextOption.TabType.LeftTab)])
+    line.setLeftMargin(column_px)  # a second line goes on below the first, not below the keys
+    line.setTextIndent(-column_px)
+    bold, plain = QTextCharFormat(), QTextCharFormat()
+    bold.setFontWeight(QFont.Weight.DemiBold)
+    for title, keys_help in KEYS_HELP:
+        if cursor.position() == 0:
+            cursor.setBlockFormat(QTextBlockFormat())
+        else:
+            cursor.insertBlock(heading)
+        cursor.insertText(title, bold)
+        for keys, what in keys_help:
+            cursor.insertBlock(line)
+            cursor.insertText(f"{keys.format(talk=talk_key)}\t{what}", plain)
+
+
+def _show(parent: QWidget, title: str, write: Callable[[QTextCursor], None]) -> None:
     """Not modal for the program: talking goes on while it is open. Esc closes it."""
     dialog = QDialog(parent)
     dialog.setWindowTitle(title)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    heading = QLabel(title)
-    heading.setObjectName("heading")
     words = QTextEdit()
     words.setReadOnly(True)
     words.setTabChangesFocus(True)
-    words.setPlainText(text)
     words.setAccessibleName(title)
     words.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
     )
+    words.ensurePolished()
+    words.document().setDefaultFont(words.font())
+    write(QTextCursor(words.document()))
+    words.moveCursor(QTextCursor.MoveOperation.Start)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.close)
     layout = QVBoxLayout(dialog)
-    layout.addWidget(heading)
     layout.addWidget(words, 1)
     layout.addWidget(buttons)
-    dialog.resize(620, 520)
+    fit_to_screen(dialog, 660, 620)
     words.setFocus()
     dialog.show()

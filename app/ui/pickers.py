@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QSizePolicy, QWidget
 
 from app.commands import ChooseDevice
 from app.ui.ports import DeviceChoice, DeviceKind
 from app.view import DeviceNames
 
 KINDS: tuple[tuple[DeviceKind, str], ...] = (
-    ("microphone", "Mi&crophone"),
+    ("microphone", "&Microphone"),
     ("speaker", "S&peaker"),
-    ("pictures", "&Pictures from"),
+    ("pictures", "Pictures &from"),
 )
 DEFAULT_LABEL = "System default"
 FILE_ENTRY = "Video or picture file …"
@@ -63,7 +63,8 @@ class DevicePicker(QComboBox):
         self.kind = kind
         self.setAccessibleName(name)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._choices: tuple[DeviceChoice, ...] = ()
         self._current = ""
         self._fill()
@@ -127,26 +128,22 @@ class DevicePicker(QComboBox):
         dialog.open()
 
 
-class Pickers(QWidget):
-    """The three pickers with their labels."""
+class Pickers(QObject):
+    """The three pickers with their labels, as `rows` for a form."""
 
     picked = Signal(object)
 
-    def __init__(self, list_devices: Callable[[DeviceKind], list[DeviceChoice]], parent: QWidget | None = None) -> None:
+    def __init__(self, list_devices: Callable[[DeviceKind], list[DeviceChoice]], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.lister = DeviceLister(list_devices, self)
         self.lister.listed.connect(self._on_listed)
         self.pickers: dict[str, DevicePicker] = {}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(8)
-        grid.setColumnStretch(1, 1)
-        for row, (kind, text) in enumerate(KINDS):
+        self.rows: list[tuple[QLabel, DevicePicker]] = []
+        for kind, text in KINDS:
             picker = DevicePicker(kind, text.replace("&", ""))
             label = QLabel(text)
             label.setBuddy(picker)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(picker, row, 1)
+            self.rows.append((label, picker))
             picker.picked.connect(self.picked)
             picker.opened.connect(self.lister.refresh)
             self.pickers[kind] = picker

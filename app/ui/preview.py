@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.icons import pixmap
 from app.ui.ports import Picture
+from app.view import Problem, View
 
 LOOK_INTERVAL_MS = 80  # a preview needs no more than 12 pictures a second
 PICTURE_RATIO = 16 / 9
@@ -32,7 +33,7 @@ class Preview(QWidget):
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-        self.setMinimumSize(QSize(240, 135))
+        self.setMinimumSize(QSize(160, 90))
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_INTERVAL_MS)
         self._timer.timeout.connect(self._look)
@@ -93,3 +94,57 @@ class Preview(QWidget):
         painter.setPen(QColor(self._ink))
         below = self.rect().adjusted(12, self.height() // 2 + 8, -12, -4)
         painter.drawText(below, int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap), self._why_not)
+
+
+class NoPictures(QFrame):
+    """Stands where the picture would be when there is a problem with it: what happened, what to do, a way there."""
+
+    choose = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("card")
+        self.setAccessibleName("Pictures")
+        self._words = QLabel()
+        self._words.setWordWrap(True)
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        self._choose = QPushButton("Choose what it sees …")
+        self._choose.setAccessibleDescription("Opens the devices in the settings")
+        self._choose.setAutoDefault(False)
+        self._choose.clicked.connect(self.choose)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 10, 14, 10)
+        column.setSpacing(8)
+        column.addWidget(self._words)
+        column.addWidget(self._choose, 0, Qt.AlignmentFlag.AlignLeft)
+
+    @property
+    def text(self) -> str:
+        return self._words.text()
+
+    def show_problem(self, problem: Problem | None) -> None:
+        text = "" if problem is None else f"{problem.message} {problem.remedy}".strip()
+        if text != self._words.text():
+            self._words.setText(text)
+
+
+class PictureCard(QWidget):
+    """The preview, or why there is none."""
+
+    def __init__(self, latest_picture: Callable[[], Picture | None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.preview = Preview(latest_picture)
+        self.missing = NoPictures()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.preview)
+        column.addWidget(self.missing)
+        self.missing.hide()
+
+    def show_view(self, view: View) -> None:
+        problem = next((p for p in reversed(view.problems) if p.code == "pictures"), None) if view.camera_on else None
+        self.missing.show_problem(problem)
+        self.preview.show_state(view.camera_on, "No picture yet" if view.camera_on else "Camera off")
+        if (problem is not None) != self.missing.isVisibleTo(self):
+            self.missing.setVisible(problem is not None)
+            self.preview.setVisible(problem is None)

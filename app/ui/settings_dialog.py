@@ -1,4 +1,4 @@
-"""The settings, on four pages. "Save" sends what was changed, and nothing else."""
+"""The settings, on pages that scroll. "Save" sends what was changed, and nothing else; devices are used at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSlider,
     QTabWidget,
@@ -27,30 +29,54 @@ from PySide6.QtWidgets import (
 
 from app.commands import ChangeSettings
 from app.settings import Settings, SettingsError
+from app.ui.fitting import FocusFollower, fit_to_screen
+from app.ui.pickers import Pickers
 from app.view import EngineInfo
 
 Value = object
 TYPE_SIZES = ((1.0, "Normal"), (1.25, "Large"), (1.5, "Very large"), (2.0, "Largest"))
 TALK_KEYS = ("F2", "F3", "F4", "F5", "F7", "F8", "F9")
 DETAIL = (("brief", "Brief: one sentence first"), ("normal", "Normal"), ("full", "Full: everything that can be seen"))
+THEMES = (
+    ("system", "As the system says"),
+    ("light", "Light"),
+    ("dark", "Dark"),
+    ("high contrast", "High contrast"),
+)
+NARROW_EM = 38  # below this width, in units of the type size, labels stand above their fields
 QUANTIZE = (("none", "As published"), ("int8", "8 bit: half the memory"), ("int4", "4 bit: a quarter of the memory"))
 
 
 class SettingsDialog(QDialog):
-    """`changed` carries one ChangeSettings when something was changed and saved."""
+    """`changed` carries one ChangeSettings when something was saved; `models_wanted` asks for the larger models."""
 
     changed = Signal(object)
+    models_wanted = Signal()
 
-    def __init__(self, settings: Settings, engine: EngineInfo, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Settings, engine: EngineInfo, pickers: Pickers, parent: QWidget | None = None, page: str = ""
+    ) -> None:
+        """Opens on `page` ("devices", "engine"), else on the first."""
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._settings = settings
+        self.pickers = pickers
         self._readers: dict[str, Callable[[], Value]] = {}
-        tabs = QTabWidget()
-        tabs.addTab(self._answers_page(settings, engine), "&Answers")
-        tabs.addTab(self._sound_page(settings), "&Sound")
-        tabs.addTab(self._display_page(settings), "&Display and keys")
-        tabs.addTab(self._engine_page(settings), "&Engine")
+        self._forms: list[QFormLayout] = []
+        self.tabs = QTabWidget()
+        self.tabs.setUsesScrollButtons(True)
+        self.tabs.tabBar().setExpanding(False)
+        pages = {
+            "answers": ("&Answers", self._answers_page(settings, engine)),
+            "sound": ("Soun&d", self._sound_page(settings)),
+            "devices": ("De&vices", self._devices_page()),
+            "look": ("&Look and keys", self._look_page(settings)),
+            "engine": ("&Engine", self._engine_page(settings)),
+        }
+        for title, widget in pages.values():
+            self.tabs.addTab(_scrolling(widget), title)
+        if page in pages:
+            self.tabs.setCurrentIndex(list(pages).index(page))
         self._error = QLabel()
         self._error.setWordWrap(True)
         self._error.setTextFormat(Qt.TextFormat.PlainText)
@@ -59,10 +85,18 @@ class SettingsDialog(QDialog):
         buttons.accepted.connect(self._save)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(tabs, 1)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self.tabs, 1)
         layout.addWidget(self._error)
         layout.addWidget(buttons)
-        self.resize(680, 560)
+        fit_to_screen(self, 680, 600)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  # Qt's name
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW_EM * self.fontMetrics().height() * 0.75
+        policy = QFormLayout.RowWrapPolicy.WrapAllRows if narrow else QFormLayout.RowWrapPolicy.WrapLongRows
+        for form in self._forms:
+            form.setRowWrapPolicy(policy)
 
     def changes(self) -> tuple[tuple[str, Value], ...]:
         """What differs from the settings that the dialog was opened with."""
@@ -85,48 +119,59 @@ class SettingsDialog(QDialog):
     # --- pages ------------------------------------------------------------------------------------------------------
 
     def _answers_page(self, settings: Settings, engine: EngineInfo) -> QWidget:
-        page, form = _page()
+        page, form = self._page()
         voices = [("", "The model's first voice")] + [(voice, voice) for voice in engine.voices]
-        self._choice(form, "voice", "&Voice", voices, settings.voice)
-        self._choice(form, "detail", "&Detail", DETAIL, settings.detail)
+        self._choice(form, "voice", "V&oice", voices, settings.voice)
+        self._choice(form, "detail", "De&tail", DETAIL, settings.detail)
         instructions = QPlainTextEdit(settings.instructions)
         instructions.setTabChangesFocus(True)
-        instructions.setPlaceholderText("Empty: Sightline's own instructions")
+        instructions.setMinimumHeight(4 * instructions.fontMetrics().height())
         self._row(form, "&Instructions", instructions)
+        self._note(form, instructions, "Empty: Sightline's own instructions.")
         self._readers["instructions"] = lambda: instructions.toPlainText().strip()
-        self._check(form, "speech", "S&poken replies", settings.speech)
-        self._slider(form, "reply_limit_s", "&Longest reply", settings.reply_limit_s, (10, 300, 1.0), "{:.0f} seconds")
-        self._check(form, "keep_history", "&Keep conversations on this machine", settings.keep_history)
+        self._check(form, "speech", "Spo&ken replies", settings.speech)
+        self._slider(form, "reply_limit_s", "Longest &reply", settings.reply_limit_s, (10, 300, 1.0), "{:.0f} seconds")
+        self._check(form, "keep_history", "Keep conversations on this &machine", settings.keep_history)
         return page
 
     def _sound_page(self, settings: Settings) -> QWidget:
-        page, form = _page()
-        self._slider(form, "volume", "&Volume", settings.volume, (0, 20, 0.05), "{:.0%}")
+        page, form = self._page()
+        self._slider(form, "volume", "Vol&ume", settings.volume, (0, 20, 0.05), "{:.0%}")
         self._slider(form, "speech_rate", "Speech &rate", settings.speech_rate, (5, 30, 0.1), "{:.1f} times")
         for name, text in (
-            ("earcon_listening", "Sound when it &listens"),
+            ("earcon_listening", "Sound when it l&istens"),
             ("earcon_thinking", "Sound while it &thinks"),
-            ("earcon_interrupted", "Sound when it is &interrupted"),
-            ("earcon_error", "Sound when there is a &problem"),
+            ("earcon_interrupted", "Sound when it is interru&pted"),
+            ("earcon_error", "Sound when there is a pro&blem"),
         ):
             self._check(form, name, text, getattr(settings, name))
         return page
 
-    def _display_page(self, settings: Settings) -> QWidget:
-        page, form = _page()
+    def _devices_page(self) -> QWidget:
+        page, form = self._page()
+        for label, picker in self.pickers.rows:
+            form.addRow(label, picker)
+        self._note(form, None, "A device is used as soon as it is chosen.")
+        return page
+
+    def _look_page(self, settings: Settings) -> QWidget:
+        page, form = self._page()
         sizes: list[tuple[Value, str]] = list(TYPE_SIZES)
         if settings.font_scale not in [size for size, _ in TYPE_SIZES]:
             sizes.append((settings.font_scale, f"{settings.font_scale:.0%}"))
         self._choice(form, "font_scale", "&Type size", sizes, settings.font_scale)
-        self._check(form, "high_contrast", "&High contrast", settings.high_contrast)
+        self._choice(form, "theme", "Colo&urs", THEMES, settings.theme)
         keys = [(key, key) for key in dict.fromkeys((*TALK_KEYS, settings.push_to_talk_key))]
         self._choice(form, "push_to_talk_key", "&Push-to-talk key (held)", keys, settings.push_to_talk_key)
         return page
 
     def _engine_page(self, settings: Settings) -> QWidget:
-        page, form = _page()
+        page, form = self._page()
+        larger = QPushButton("&Get a larger model …")
+        larger.setAutoDefault(False)
+        larger.clicked.connect(self.models_wanted)
+        form.addRow(larger)
         checkpoint = QLineEdit(settings.checkpoint)
-        checkpoint.setPlaceholderText("Empty: the one that comes with Sightline")
         browse = QPushButton("&Browse …")
         browse.setAutoDefault(False)
         browse.clicked.connect(partial(self._browse, checkpoint))
@@ -135,29 +180,48 @@ class SettingsDialog(QDialog):
         across.setContentsMargins(0, 0, 0, 0)
         across.addWidget(checkpoint, 1)
         across.addWidget(browse)
-        label = QLabel("&Checkpoint folder")
+        label = QLabel("Check&point folder")
         label.setBuddy(checkpoint)
         checkpoint.setAccessibleName("Checkpoint folder")
         form.addRow(label, row)
+        self._note(form, checkpoint, "Empty: the one that comes with Sightline.")
         self._readers["checkpoint"] = lambda: checkpoint.text().strip()
         self._choice(form, "quantize", "&Weights", QUANTIZE, settings.quantize)
         url = QLineEdit(settings.engine_url)
-        url.setPlaceholderText("Empty: the engine on this machine")
         self._row(form, "&Remote engine", url)
+        self._note(
+            form,
+            url,
+            "Empty: the engine on this machine. With a remote engine (ws://…) your voice and pictures leave this "
+            "machine; a notice shows it all the time.",
+        )
         self._readers["engine_url"] = lambda: url.text().strip()
         token = QLineEdit(settings.engine_token)
         token.setEchoMode(QLineEdit.EchoMode.Password)
-        self._row(form, "Remote engine's &token", token)
+        self._row(form, "Remote engine's to&ken", token)
         self._readers["engine_token"] = lambda: token.text().strip()
-        note = QLabel(
-            "With a remote engine your voice and pictures leave this machine. A notice shows it all the time."
-        )
-        note.setWordWrap(True)
-        note.setObjectName("muted")
-        form.addRow(note)
         return page
 
     # --- fields -----------------------------------------------------------------------------------------------------
+
+    def _page(self) -> tuple[QWidget, QFormLayout]:
+        page = QWidget()
+        form = QFormLayout(page)
+        form.setContentsMargins(12, 12, 12, 12)
+        form.setVerticalSpacing(12)
+        form.setHorizontalSpacing(14)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._forms.append(form)
+        return page, form
+
+    def _note(self, form: QFormLayout, field: QWidget | None, text: str) -> None:
+        """What must be known about the field above, for eyes and for screen readers."""
+        note = QLabel(text)
+        note.setWordWrap(True)
+        note.setObjectName("muted")
+        if field is not None:
+            field.setAccessibleDescription(text)
+        form.addRow(note)
 
     def _row(self, form: QFormLayout, text: str, field: QWidget) -> None:
         label = QLabel(text)
@@ -175,6 +239,8 @@ class SettingsDialog(QDialog):
     ) -> None:
         box = QComboBox()
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(8)
         for value, label in choices:
             box.addItem(label, value)
         index = box.findData(current)
@@ -237,11 +303,11 @@ class SettingsDialog(QDialog):
         dialog.open()
 
 
-def _page() -> tuple[QWidget, QFormLayout]:
-    page = QWidget()
-    form = QFormLayout(page)
-    form.setContentsMargins(16, 16, 16, 16)
-    form.setVerticalSpacing(12)
-    form.setHorizontalSpacing(14)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-    return page, form
+def _scrolling(page: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(page)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    FocusFollower(area)
+    return area

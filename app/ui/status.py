@@ -1,10 +1,15 @@
-"""The status bar: who answers, how fast it was, and what was lost. No information is left out when it is bad."""
+"""The status line: who answers, how fast it was, and what was lost. No information is left out when it is bad."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from app.ui.flow import FlowLayout
+from app.ui.theme import Theme
 from app.view import EngineInfo, Latency, View
+
+CELL_EM = 17  # least width of a field in units of the type size: more beside each other where there is room
 
 
 def engine_text(engine: EngineInfo) -> str:
@@ -28,19 +33,24 @@ def losses_text(view: View) -> str:
     return text if not view.lost_input_ms else f"{text}, {view.lost_input_ms} ms of microphone lost"
 
 
-class StatusLine(QStatusBar):
-    """Three permanent fields; messages of the moment ("Transcript copied") come and go left of them."""
+class StatusLine(QWidget):
+    """Three fields, in as many rows as the width asks for, and a message of the moment ("Transcript copied")."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setSizeGripEnabled(False)
+        self.setObjectName("status")
         self.setAccessibleName("Status")
-        self.engine, self.latency, self.losses = QLabel(), QLabel(), QLabel()
-        for label in (self.engine, self.latency, self.losses):
-            label.setContentsMargins(8, 2, 8, 2)
-        self.addWidget(self.engine)
-        self.addPermanentWidget(self.latency)
-        self.addPermanentWidget(self.losses)
+        self.engine, self.latency, self.losses, self.message = QLabel(), QLabel(), QLabel(), QLabel()
+        row = FlowLayout(self, max_columns=4)
+        for label in (self.engine, self.latency, self.losses, self.message):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            row.addWidget(label)
+        self._over = QTimer(self)
+        self._over.setSingleShot(True)
+        self._over.timeout.connect(lambda: self._say(""))
+        self.message.hide()
 
     def show_view(self, view: View) -> None:
         for label, text in (
@@ -50,3 +60,17 @@ class StatusLine(QStatusBar):
         ):
             if label.text() != text:
                 label.setText(text)
+
+    def set_theme(self, theme: Theme, size_pt: float) -> None:
+        width = round(size_pt * CELL_EM)
+        for label in (self.engine, self.latency, self.losses, self.message):
+            label.setMinimumWidth(width)
+
+    def show_message(self, text: str, limit_ms: int) -> None:
+        """Shown for `limit_ms`, or until the next one."""
+        self._say(text)
+        self._over.start(limit_ms)
+
+    def _say(self, text: str) -> None:
+        self.message.setText(text)
+        self.message.setVisible(bool(text))

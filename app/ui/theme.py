@@ -1,20 +1,27 @@
 """Colours and sizes of the window: light, dark and high contrast.
 
-Every pair of text and ground used here has a contrast of at least 4.5 : 1 (7 : 1 in high contrast); a test computes it.
+Every pair of text and ground used here has a contrast of at least 4.5 : 1 (7 : 1 in high contrast), every border and
+mark of a state at least 3 : 1; tests compute it, and measure it in the drawn window.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import resources
 
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 
 from app.view import Phase
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours as #rrggbb. `phases` holds the colour of each state's text and icon on `surface`."""
+    """Colours as #rrggbb. `phases` holds the colour of each state's text and icon on `surface`.
+
+    `line` is for borders and separators, `warning` for what stops the conversation, `notice` for what limits it, `tick`
+    the drawing in a ticked box, on `accent`.
+    """
 
     ground: str
     surface: str
@@ -25,8 +32,11 @@ class Theme:
     on_accent: str
     warning: str
     on_warning: str
+    notice: str
+    on_notice: str
     remote: str
     on_remote: str
+    tick: str
     phases: dict[Phase, str]
 
 
@@ -35,13 +45,16 @@ LIGHT = Theme(
     surface="#ffffff",
     text="#17212b",
     muted="#54616e",
-    line="#c9d1da",
+    line="#76818d",
     accent="#0b57a4",
     on_accent="#ffffff",
     warning="#fde7e4",
     on_warning="#7a1810",
+    notice="#fff6df",
+    on_notice="#5a3d00",
     remote="#fff0c7",
     on_remote="#5a3d00",
+    tick="tick-light",
     phases={
         Phase.STARTING: "#775200",
         Phase.LISTENING: "#0a6b4d",
@@ -58,13 +71,16 @@ DARK = Theme(
     surface="#1b222a",
     text="#f0f3f6",
     muted="#a9b4c0",
-    line="#3a4550",
+    line="#75828f",
     accent="#7db4ff",
     on_accent="#0b1622",
     warning="#4a1a16",
     on_warning="#ffd9d4",
+    notice="#2e2a1c",
+    on_notice="#ffe9ae",
     remote="#463503",
     on_remote="#ffe9ae",
+    tick="tick-dark",
     phases={
         Phase.STARTING: "#f2c14e",
         Phase.LISTENING: "#5fd3a5",
@@ -86,8 +102,11 @@ HIGH_CONTRAST = Theme(
     on_accent="#000000",
     warning="#000000",
     on_warning="#ffe600",
+    notice="#000000",
+    on_notice="#ffffff",
     remote="#ffe600",
     on_remote="#000000",
+    tick="tick-dark",
     phases={
         Phase.STARTING: "#ffe600",
         Phase.LISTENING: "#5dff9b",
@@ -102,9 +121,22 @@ HIGH_CONTRAST = Theme(
 NORMAL_PT = 11.5
 
 
-def pick_theme(*, high_contrast: bool, dark: bool) -> Theme:
-    """High contrast wins over what the system says about dark and light."""
-    return HIGH_CONTRAST if high_contrast else DARK if dark else LIGHT
+THEMES = {"light": LIGHT, "dark": DARK, "high contrast": HIGH_CONTRAST}
+
+
+def pick_theme(chosen: str, *, dark: bool, more_contrast: bool) -> Theme:
+    """`chosen` as in the settings; "system" follows what the system says: `dark`, or that it wants `more_contrast`."""
+    if chosen in THEMES:
+        return THEMES[chosen]
+    return HIGH_CONTRAST if more_contrast else DARK if dark else LIGHT
+
+
+def wants_contrast() -> bool:
+    """Whether the system asks for high contrast (Qt tells since 6.10)."""
+    accessibility = getattr(QGuiApplication.styleHints(), "accessibility", None)
+    if accessibility is None:
+        return False
+    return bool(accessibility().contrastPreference() == Qt.ContrastPreference.HighContrast)
 
 
 def palette(theme: Theme) -> QPalette:
@@ -127,11 +159,13 @@ def palette(theme: Theme) -> QPalette:
 def style_sheet(theme: Theme, size_pt: float) -> str:
     """The application's whole style. Sizes are relative to the type size, so that large type enlarges everything."""
     pad = round(size_pt * 0.55)
+    box = pad * 2 + 6
+    with resources.as_file(resources.files("assets") / "icons" / f"{theme.tick}.svg") as path:
+        tick = path.as_posix()
     return f"""
 * {{ font-size: {size_pt:.1f}pt; color: {theme.text}; }}
-QMainWindow, QDialog, QMenuBar, QStatusBar {{ background: {theme.ground}; }}
-QStatusBar, QStatusBar QLabel {{ color: {theme.muted}; font-size: {size_pt * 0.88:.1f}pt; }}
-QStatusBar::item {{ border: none; }}
+QMainWindow, QDialog, QMenuBar {{ background: {theme.ground}; }}
+QWidget#status QLabel {{ color: {theme.muted}; font-size: {size_pt * 0.88:.1f}pt; }}
 QMenuBar {{ padding: 2px 4px; }}
 QMenuBar::item {{ padding: 4px 10px; border-radius: 5px; background: transparent; }}
 QMenu {{ background: {theme.surface}; border: 1px solid {theme.line}; padding: 4px; }}
@@ -142,6 +176,7 @@ QFrame#card, QTextEdit, QPlainTextEdit, QLineEdit, QComboBox, QListWidget {{
     background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; }}
 QTextEdit, QPlainTextEdit {{ padding: {pad}px; selection-background-color: {theme.accent};
     selection-color: {theme.on_accent}; }}
+QLineEdit, QPlainTextEdit, QTextEdit {{ placeholder-text-color: {theme.muted}; }}
 QLineEdit, QComboBox {{ padding: {pad}px {pad + 2}px; selection-background-color: {theme.accent};
     selection-color: {theme.on_accent}; }}
 QComboBox::drop-down {{ border: none; width: {pad * 4}px; }}
@@ -160,12 +195,25 @@ QCheckBox:focus, QListWidget:focus {{ border: 3px solid {theme.accent}; border-r
 QPushButton:checked:focus {{ border: 3px solid {theme.text}; }}
 QLabel#muted {{ color: {theme.muted}; }}
 QLabel#heading {{ font-weight: 600; }}
+QLabel#title {{ font-size: {size_pt * 1.5:.1f}pt; font-weight: 600; }}
+QPushButton#purpose {{ font-size: {size_pt * 1.15:.1f}pt; font-weight: 600; padding: {pad * 1.6:.0f}px {pad}px;
+    background: {theme.accent}; color: {theme.on_accent}; border: 2px solid {theme.accent}; }}
+QPushButton#purpose:hover, QPushButton#purpose:focus {{ border: 3px solid {theme.text}; }}
+QPushButton#purpose:pressed {{ background: {theme.surface}; color: {theme.text}; }}
+QPushButton#switch {{ text-align: left; }}
+QPushButton#switch:checked {{ background: {theme.surface}; color: {theme.text}; border: 2px solid {theme.line}; }}
+QPushButton#switch:focus {{ border: 3px solid {theme.accent}; }}
+QScrollArea, QScrollArea > QWidget > QWidget#page {{ background: transparent; border: none; }}
 QFrame#problem {{ background: {theme.warning}; border: 2px solid {theme.on_warning}; border-radius: 8px; }}
 QFrame#problem QLabel {{ color: {theme.on_warning}; }}
+QFrame#problem[weight="notice"] {{ background: {theme.notice}; border: 2px solid {theme.on_notice}; }}
+QFrame#problem[weight="notice"] QLabel {{ color: {theme.on_notice}; }}
 QFrame#remote {{ background: {theme.remote}; border: 2px solid {theme.on_remote}; border-radius: 8px; }}
 QFrame#remote QLabel {{ color: {theme.on_remote}; font-weight: 600; }}
 QCheckBox {{ spacing: {pad}px; padding: 4px; border: 3px solid transparent; }}
-QCheckBox::indicator {{ width: {pad * 2 + 4}px; height: {pad * 2 + 4}px; }}
+QCheckBox::indicator {{ width: {box}px; height: {box}px; border: 2px solid {theme.line}; border-radius: 4px;
+    background: {theme.surface}; }}
+QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; image: url("{tick}"); }}
 QTabWidget::pane {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; }}
 QTabWidget > QStackedWidget > QWidget {{ background: {theme.surface}; }}
 QTabBar::tab {{ background: transparent; padding: {pad}px {pad * 2}px; margin-right: 4px; border: 2px solid transparent;
@@ -179,7 +227,7 @@ QSlider::handle:horizontal {{ width: {pad * 3}px; margin: -{pad}px 0; border-rad
     background: {theme.accent}; border: 2px solid {theme.surface}; }}
 QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QToolTip {{ background: {theme.surface}; color: {theme.text}; border: 1px solid {theme.line}; }}
-QScrollBar:vertical {{ background: transparent; width: 12px; }}
+QScrollBar:vertical {{ background: transparent; width: 14px; }}
 QScrollBar::handle:vertical {{ background: {theme.line}; border-radius: 5px; min-height: 32px; margin: 1px; }}
 QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
 """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow
 
 from app.commands import ChangeSettings, PushToTalk, Retry, SendText
 from app.ui.actions import Actions
@@ -15,22 +15,26 @@ from app.ui.announcer import announce
 from app.ui.banner import ProblemBanner, RemoteBanner
 from app.ui.bridge import AssistantBridge
 from app.ui.controls import Controls, TypedQuestion
+from app.ui.fitting import fit_to_screen
 from app.ui.help import show_about, show_keys
 from app.ui.icons import icon
+from app.ui.page import Page
 from app.ui.pickers import Pickers
 from app.ui.ports import WindowParts
-from app.ui.preview import Preview
+from app.ui.preview import PictureCard
 from app.ui.push_to_talk import PushToTalkKey
 from app.ui.quit_key import QuitKey
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
-from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet
+from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet, wants_contrast
 from app.ui.transcript import TranscriptPane
 from app.ui.transcript_text import as_text
+from app.ui.welcome import Welcome, about_model
 from app.view import Announcement, Phase, View
 
-SIDE_EM = 30  # width of the left column in units of the type size
-SIDE_SHARE = 0.42  # of the window at most, so that large type leaves room for the transcript
+if TYPE_CHECKING:
+    from app.ui.settings_dialog import SettingsDialog
+
 MESSAGE_MS = 5000
 
 
@@ -50,62 +54,38 @@ class MainWindow(QMainWindow):
         self._settings = parts.settings()
         self.view = View()
         self._drawn = False
-        self._look: tuple[bool, bool, float] | None = None
+        self._look: tuple[str, bool, bool, float] | None = None
+        self._list_devices = parts.list_devices
+        self._dialog: SettingsDialog | None = None
         self.actions_ = Actions(self, bridge.send)
         self.state = StateCard()
-        self.preview = Preview(parts.latest_picture)
+        self.pictures = PictureCard(parts.latest_picture)
         self.controls = Controls(self.actions_)
-        self.pickers = Pickers(parts.list_devices)
+        self.welcome = Welcome()
         self.transcript = TranscriptPane()
         self.question = TypedQuestion()
         self.problems = ProblemBanner()
         self.remote = RemoteBanner()
         self.status = StatusLine()
-        self._side = QScrollArea()
-        self._lay_out()
+        self._page = Page(
+            first=(self.state, self.controls.purposes),
+            talk=(self.remote, self.problems, self.welcome, self.transcript),
+            last=(self.pictures, self.controls.switches),
+            bottom=self.question,
+            foot=self.status,
+            tab_order=(
+                self.question.field,
+                self.question.send,
+                self.transcript,
+                *self.welcome.in_order,
+                *self.controls.in_order,
+            ),
+        )
+        self.setCentralWidget(self._page)
         self._wire()
         self.apply_look()
         self.show_view(self.view)
         self.question.field.setFocus()
-
-    def _lay_out(self) -> None:
-        side = QWidget()
-        column = QVBoxLayout(side)
-        column.setContentsMargins(0, 0, 4, 0)
-        column.setSpacing(12)
-        column.addWidget(self.state)
-        column.addWidget(self.preview)
-        column.addWidget(self.controls)
-        column.addWidget(self.pickers)
-        column.addStretch(1)
-        self._side.setWidget(side)
-        self._side.setWidgetResizable(True)
-        self._side.setFrameShape(QScrollArea.Shape.NoFrame)
-        self._side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._side.viewport().setAutoFillBackground(False)
-        side.setAutoFillBackground(False)
-        talk = QVBoxLayout()
-        talk.setSpacing(10)
-        talk.addWidget(self.remote)
-        talk.addWidget(self.problems)
-        talk.addWidget(self.transcript, 1)
-        talk.addWidget(self.question)
-        middle = QWidget()
-        row = QHBoxLayout(middle)
-        row.setContentsMargins(16, 12, 16, 8)
-        row.setSpacing(16)
-        row.addWidget(self._side)
-        row.addLayout(talk, 1)
-        self.setCentralWidget(middle)
-        self.setStatusBar(self.status)
-        # The conversation first, then the buttons in the order in which they stand.
-        order: list[QWidget] = [self.question.field, self.question.send, self.transcript]
-        order += [self.controls.microphone, self.controls.camera, self.controls.talk, self.controls.privacy]
-        order += [self.controls.describe, self.controls.read_aloud, self.controls.repeat, self.controls.stop]
-        order += list(self.pickers.pickers.values())
-        for first, second in pairwise(order):
-            QWidget.setTabOrder(first, second)
 
     def _wire(self) -> None:
         send = self._bridge.send
@@ -113,18 +93,21 @@ class MainWindow(QMainWindow):
         self._bridge.announced.connect(self._announce)
         self.saved.connect(self._tell)
         self.question.asked.connect(lambda text: send(SendText(text)))
-        self.controls.talk_held.connect(lambda down: send(PushToTalk(down)))
+        self.controls.purposes.talk_held.connect(lambda down: send(PushToTalk(down)))
         self._talk_key = PushToTalkKey(self._settings.push_to_talk_key, self)
         self._talk_key.held.connect(lambda down: send(PushToTalk(down)))
-        self.pickers.picked.connect(send)
+        self.welcome.asked.connect(lambda text: send(SendText(text)))
+        self.welcome.models_wanted.connect(self._open_models)
+        self.pictures.missing.choose.connect(lambda: self._open_settings("devices"))
         self.problems.retry.connect(lambda: send(Retry()))
         self.actions_.copy.triggered.connect(self._copy)
         self.actions_.save.triggered.connect(self._save)
-        self.actions_.settings.triggered.connect(self._open_settings)
+        self.actions_.settings.triggered.connect(lambda: self._open_settings())
+        self.actions_.models.triggered.connect(self._open_models)
         self.actions_.to_text.triggered.connect(self.question.field.setFocus)
-        self.actions_.to_transcript.triggered.connect(self.transcript.setFocus)
+        self.actions_.to_transcript.triggered.connect(self._go_to_transcript)
         self.actions_.keys.triggered.connect(lambda: show_keys(self, self._settings.push_to_talk_key))
-        self.actions_.about.triggered.connect(lambda: show_about(self))
+        self.actions_.about.triggered.connect(lambda: show_about(self, about_model(self.view.engine)))
         self.actions_.quit.triggered.connect(self.close)
         self._quit_key = QuitKey(self.actions_.quit.shortcut(), self)
         self._quit_key.pressed.connect(self.close)
@@ -139,20 +122,39 @@ class MainWindow(QMainWindow):
         self.transcript.show_turns(view.transcript, view.started_at_unix_s)
         self.problems.show_problems(view.problems, can_retry=view.phase is Phase.FAILED)
         self.remote.show_engine(view.engine)
-        self.pickers.show_devices(view.devices)
-        self.preview.show_state(view.camera_on, _why_no_picture(view))
+        self.pictures.show_view(view)
         self.status.show_view(view)
+        self.welcome.show_engine(view.engine)
+        self._show_welcome(not view.transcript)
+        if self._dialog is not None:
+            self._dialog.pickers.show_devices(view.devices)
+
+    def _show_welcome(self, on: bool) -> None:
+        if on == self.transcript.isHidden():
+            return
+        had_focus = self.transcript.hasFocus() or self.welcome.isAncestorOf(self.focusWidget() or self)
+        self.welcome.setVisible(on)
+        self.transcript.setVisible(not on)
+        if had_focus:
+            self._go_to_transcript()
+
+    def _go_to_transcript(self) -> None:
+        (self.transcript if self.welcome.isHidden() else self.welcome.questions[0]).setFocus()
 
     def apply_look(self) -> None:
         """Theme and type size as the settings and the system say."""
         settings = self._settings
-        dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
-        look = (settings.high_contrast, dark, settings.font_scale)
+        hints = QGuiApplication.styleHints()
+        dark = hints.colorScheme() == Qt.ColorScheme.Dark
+        look = (settings.theme, dark, wants_contrast(), settings.font_scale)
         if look == self._look:
             return
+        if self._look is None or self._look[3] != settings.font_scale:
+            # Large type gets a larger window, as far as the screen goes.
+            scale = max(1.0, settings.font_scale) ** 0.5
+            fit_to_screen(self, round(1080 * scale), round(760 * scale))
         self._look = look
-        self._fit_to_screen(settings.font_scale)
-        theme = pick_theme(high_contrast=settings.high_contrast, dark=dark)
+        theme = pick_theme(settings.theme, dark=dark, more_contrast=look[2])
         size_pt = NORMAL_PT * settings.font_scale
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -160,17 +162,12 @@ class MainWindow(QMainWindow):
         if application.styleSheet() != sheet:  # setting it again would style every widget anew
             application.setPalette(palette(theme))
             application.setStyleSheet(sheet)
-        for part in (self.state, self.controls, self.transcript, self.question, self.problems, self.remote):
+        parts = (self.state, self.controls, self.transcript, self.question, self.problems, self.remote, self.status)
+        for part in parts:
             part.set_theme(theme, size_pt)
+        self._page.set_size(size_pt)
         self.setWindowIcon(icon("sightline", theme.accent))
         self.show_view(self.view)
-
-    def _fit_to_screen(self, font_scale: float) -> None:
-        """Large type gets a larger window, as far as the screen goes."""
-        room = self.screen().availableSize()
-        scale = max(1.0, font_scale) ** 0.5
-        self.resize(min(round(1080 * scale), room.width()), min(round(760 * scale), room.height()))
-        self._side.setFixedWidth(min(round(NORMAL_PT * font_scale * SIDE_EM), round(self.width() * SIDE_SHARE)))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  # Qt's name
         super().paintEvent(event)
@@ -180,7 +177,6 @@ class MainWindow(QMainWindow):
 
     def _begin(self) -> None:
         """What takes the interpreter from the first picture of the window if it is done before."""
-        self.pickers.lister.refresh()
         self.on_screen.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  # Qt's name
@@ -192,7 +188,7 @@ class MainWindow(QMainWindow):
 
     def _tell(self, text: str) -> None:
         """A short message of the moment, for eyes and ears alike."""
-        self.status.showMessage(text, MESSAGE_MS)
+        self.status.show_message(text, MESSAGE_MS)
         self._announce(Announcement(text))
 
     def _copy(self) -> None:
@@ -220,14 +216,30 @@ class MainWindow(QMainWindow):
 
         QThreadPool.globalInstance().start(write)
 
-    def _open_settings(self) -> None:
+    def _open_models(self) -> None:
+        """The way to a larger model."""
+        self._open_settings("engine")
+
+    def _open_settings(self, page: str = "") -> None:
         from app.ui.settings_dialog import SettingsDialog  # late: the window does not wait for it
 
+        if self._dialog is not None:
+            return
         self._settings = self._stored_settings()
-        dialog = SettingsDialog(self._settings, self.view.engine, self)
+        pickers = Pickers(self._list_devices)
+        dialog = SettingsDialog(self._settings, self.view.engine, pickers, self, page)
+        pickers.setParent(dialog)
+        pickers.picked.connect(self._bridge.send)
+        pickers.show_devices(self.view.devices)
+        pickers.lister.refresh()
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.changed.connect(self._change_settings)
+        dialog.finished.connect(self._settings_closed)
+        self._dialog = dialog
         dialog.open()
+
+    def _settings_closed(self) -> None:
+        self._dialog = None
 
     def _change_settings(self, command: ChangeSettings) -> None:
         """The Assistant stores them in its own time; what concerns the window is put to work at once."""
@@ -235,12 +247,3 @@ class MainWindow(QMainWindow):
         self._bridge.send(command)
         self._talk_key.set_key(self._settings.push_to_talk_key)
         self.apply_look()
-
-
-def _why_no_picture(view: View) -> str:
-    if not view.camera_on:
-        return "Camera off"
-    for problem in reversed(view.problems):
-        if problem.code == "pictures":
-            return problem.message
-    return "No picture yet"

@@ -90,3 +90,10 @@ def test_any_json_loads(tmp_path: Path, data: dict[str, object]) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps(data))
     store = SettingsStore(tmp_path)
     assert store.settings.validated({}) == store.settings
+
+
+def test_high_contrast_of_an_earlier_version_is_a_theme_now(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"high_contrast": true}')
+    assert SettingsStore(tmp_path).settings.theme == "high contrast"
+    (tmp_path / "settings.json").write_text('{"high_contrast": true, "theme": "dark"}')
+    assert SettingsStore(tmp_path).settings.theme == "dark"

@@ -45,11 +45,26 @@ class Desktop:
     @property
     def problems(self) -> str:
         """The message in the banner; empty when there is none."""
+        return self._words_in("Problems")
+
+    @property
+    def no_pictures(self) -> str:
+        """What stands where the picture would be, when there is a problem with it."""
+        return self._words_in("Pictures")
+
+    def _words_in(self, panel: str) -> str:
         with contextlib.suppress(StopIteration, Gone):
             nodes = self.reader.nodes()
-            next(node for node in nodes if (node.role, node.name) == ("panel", "Problems"))
-            return next(node.name for node in nodes if node.role == "label")
+            found = next(node for node in nodes if (node.role, node.name) == ("panel", panel))
+            if not self.reader.showing(found):
+                return ""
+            return next(node.name for node in nodes if node.role == "label" and node.name)
         return ""
+
+    def switched(self, name: str, on: bool) -> None:
+        """Waits until the switch ("Microphone") is on or off."""
+        node = self.reader.wait_for("check box", name)
+        self.wait_until(lambda: self.reader.checked(node) is on, f"{name} is {'on' if on else 'off'}")
 
     def status(self, begins: str) -> str:
         """A field of the status bar."""

@@ -1,6 +1,6 @@
 """Reads and works the app as a screen reader does: over AT-SPI, the accessibility bus of Linux desktops.
 
-Nothing in the app knows of this; what is found here is what Orca finds.
+Nothing in the app knows of this; what stands in the tree is what Orca finds. What Orca says: tests/e2e/orca.py.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from tests.sound_server import wait_until
 
 ACCESSIBLE, TEXT, ACTION = "org.a11y.atspi.Accessible", "org.a11y.atspi.Text", "org.a11y.atspi.Action"
 REGISTRY, ROOT = "org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root"
-LEAVES = frozenset({"menu bar", "combo box", "text", "push button", "label"})  # what is inside them is not looked at
+# What is inside them is not looked at.
+LEAVES = frozenset({"menu bar", "combo box", "text", "push button", "check box", "label"})
+    {"menu bar", "combo box", "text", "push button", "check box", "label"}
+)  # what is inside them is not looked at
 SHOWING_BIT = 25  # ATSPI_STATE_SHOWING
+CHECKED_BIT = 4  # ATSPI_STATE_CHECKED
 CALL_TIMEOUT_S = 10.0
 
 
@@ -90,6 +94,16 @@ class ScreenReader:
 
     def name_of(self, node: Node) -> str:
         return str(self._property(node.bus_name, node.path, "Name"))
+
+    def showing(self, node: Node) -> bool:
+        return self._has(node, SHOWING_BIT)
+
+    def checked(self, node: Node) -> bool:
+        return self._has(node, CHECKED_BIT)
+
+    def _has(self, node: Node, bit: int) -> bool:
+        low, _high = self._call(node.bus_name, node.path, ACCESSIBLE, "GetState")[0]
+        return bool(low >> bit & 1)
 
     def press(self, node: Node) -> None:
         """The object's first action: what Enter does to a button."""

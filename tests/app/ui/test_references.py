@@ -37,7 +37,7 @@ def test_showing_views_costs_no_references_of_the_singletons(open_desk: Callable
                 level_dbfs=-60.0 + step % 50,
                 transcript=(TranscriptTurn(0, "assistant", 0.0, "word " * (step % 7)),),
             )
-            desk.window.preview._look()
+            desk.window.pictures.preview._look()
             QApplication.processEvents()
 
     rounds()

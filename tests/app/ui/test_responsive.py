@@ -79,7 +79,7 @@ def test_the_qt_thread_never_blocks_longer_than_a_frame(open_desk: Callable[...,
         engine=EngineInfo(model="flash-mini", ready=True),
         devices=DeviceNames("USB Microphone", "Headphones", "camera:0"),
     )
-    spin_until(lambda: desk.window.preview.accessibleDescription() == "The camera's picture", "the preview")
+    spin_until(lambda: desk.window.pictures.preview.accessibleDescription() == "The camera's picture", "the preview")
 
     def talk() -> None:
         """Three seconds of a conversation: 30 views a second, text that grows, levels that jump, states that change."""

@@ -31,6 +31,7 @@ from app.commands import (
 )
 from app.interface import AssistantInterface
 from app.ui.bridge import AssistantBridge
+from app.ui.pickers import DevicePicker
 from app.ui.ports import DeviceChoice, WindowParts
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.window import MainWindow
@@ -85,8 +86,9 @@ def test_nothing_else_starts_before_the_first_picture_of_the_window(application:
     window.question.field.installEventFilter(painted)
     window.on_screen.connect(lambda: order.append("started"))
     window.show()
-    spin_until(lambda: order.count("listed") == 3 and "started" in order, "the start")
+    spin_until(lambda: "started" in order, "the start")
     assert order[0] == "painted"
+    assert "listed" not in order  # nobody has asked for the devices yet
     window.close()
 
 
@@ -136,8 +138,9 @@ def test_every_state_is_a_word_an_icon_and_a_colour_of_its_own(desk: Desk, phase
 def test_keys_work_wherever_the_focus_is(
     desk: Desk, key: Qt.Key, modifier: Qt.KeyboardModifier, command: object
 ) -> None:
-    for place in (desk.window.question.field, desk.window.transcript, desk.window.controls.describe):
-        desk.show(microphone_on=True, camera_on=True)
+    said = (TranscriptTurn(1, "user", 1.0, "Hello", done=True),)
+    for place in (desk.window.question.field, desk.window.transcript, desk.window.controls.purposes.describe):
+        desk.show(microphone_on=True, camera_on=True, transcript=said)
         place.setFocus()
         spin_until(place.hasFocus, "the focus")
         press(desk, key, modifier)
@@ -156,15 +159,15 @@ def test_narration_that_is_refused_is_not_marked_as_on(desk: Desk) -> None:
 
 
 def test_buttons_ask_for_what_they_say(desk: Desk) -> None:
-    controls = desk.window.controls
+    purposes, switches = desk.window.controls.purposes, desk.window.controls.switches
     wanted = [
-        (controls.microphone, SetMicrophone(False)),
-        (controls.camera, SetCamera(False)),
-        (controls.privacy, SetPrivacy(True)),
-        (controls.describe, Describe()),
-        (controls.read_aloud, ReadAloud()),
-        (controls.repeat, Repeat()),
-        (controls.stop, Stop()),
+        (switches.microphone, SetMicrophone(False)),
+        (switches.camera, SetCamera(False)),
+        (switches.privacy, SetPrivacy(True)),
+        (purposes.describe, Describe()),
+        (purposes.read_aloud, ReadAloud()),
+        (purposes.repeat, Repeat()),
+        (purposes.stop, Stop()),
     ]
     for button, command in wanted:
         desk.show(microphone_on=True, camera_on=True)
@@ -172,9 +175,9 @@ def test_buttons_ask_for_what_they_say(desk: Desk) -> None:
         QTest.keyClick(button, Qt.Key.Key_Space)
         assert desk.assistant.commands[-1] == command
     desk.show(microphone_on=False, camera_on=False)
-    assert (controls.microphone.text(), controls.camera.text()) == ("Microphone off", "Camera off")
-    controls.microphone.click()
-    controls.privacy.click()
+    assert (switches.microphone.text(), switches.camera.text()) == ("Microphone off", "Camera off")
+    switches.microphone.click()
+    switches.privacy.click()
     assert desk.assistant.commands[-2:] == [SetMicrophone(True), SetPrivacy(False)]
 
 
@@ -198,9 +201,8 @@ def test_push_to_talk_is_a_press_and_a_release_however_the_key_repeats(desk: Des
 @pytest.mark.parametrize("before", ["settings", "save", "keys", "a list", "nothing"])
 def test_quitting_works_whatever_stands_before_the_window(desk: Desk, before: str) -> None:
     actions = desk.window.actions_
-    list_of = desk.window.pickers.pickers["pictures"]
     opening = {"settings": actions.settings.trigger, "save": actions.save.trigger, "keys": actions.keys.trigger}
-    opening |= {"a list": list_of.showPopup, "nothing": lambda: None}
+    opening |= {"a list": lambda: devices_of(desk)["pictures"].showPopup(), "nothing": lambda: None}
     closed: list[bool] = []
     desk.window.closing.connect(lambda: closed.append(True))
     opening[before]()
@@ -249,7 +251,7 @@ def test_losing_the_window_lets_the_talk_key_go(desk: Desk) -> None:
 
 
 def test_hold_to_talk_by_mouse_and_space(desk: Desk) -> None:
-    talk = desk.window.controls.talk
+    talk = desk.window.controls.purposes.talk
     QTest.mousePress(talk, Qt.MouseButton.LeftButton)
     QTest.mouseRelease(talk, Qt.MouseButton.LeftButton)
     talk.setFocus()
@@ -283,14 +285,16 @@ def test_problems_show_their_remedies_and_trying_again_is_offered_when_it_helps(
 
 
 def test_no_problem_is_left_out(desk: Desk) -> None:
-    """Without any device, what else is wrong must not be crowded out."""
+    """Without any device, what else is wrong must not be crowded out; no picture is said where it would be."""
     missing = [Problem(kind, f"No {kind}.", f"Get a {kind}.") for kind in ("speaker", "microphone", "pictures")]
     kept = Problem("history", "The conversation is not being kept.")
     desk.show(problems=(kept, Problem("settings", "They were unreadable."), *missing))
     text = desk.window.problems.text
-    assert text.startswith("They were unreadable.\n\nThe conversation is not being kept.")
-    assert "Get a pictures." in text
-    assert text.endswith("Also: No microphone. No speaker.")
+    assert text.startswith("No microphone. Get a microphone.\n\nNo speaker. Get a speaker.\n\nThey were unreadable.")
+    assert text.endswith("Also: The conversation is not being kept.")
+    assert "pictures" not in text
+    assert desk.window.pictures.missing.isVisible()
+    assert desk.window.pictures.missing.text == "No pictures. Get a pictures."
 
 
 def test_waiting_without_a_microphone_is_not_called_listening(desk: Desk) -> None:
@@ -299,11 +303,11 @@ def test_waiting_without_a_microphone_is_not_called_listening(desk: Desk) -> Non
     assert desk.window.state.word.text() == "No microphone"
     assert "Type" in desk.window.state.detail.text()
     assert desk.window.state.meter._lit == 0
-    assert desk.window.controls.microphone.text() == "No microphone"
-    assert desk.window.controls.camera.text() == "No camera"
+    assert desk.window.controls.switches.microphone.text() == "No microphone"
+    assert desk.window.controls.switches.camera.text() == "No camera"
     desk.show(problems=())
     assert desk.window.state.word.text() == "Listening"
-    assert desk.window.controls.microphone.text() == "Microphone on"
+    assert desk.window.controls.switches.microphone.text() == "Microphone on"
 
 
 def test_a_remote_engine_is_visible_in_every_state(desk: Desk) -> None:
@@ -323,7 +327,7 @@ def test_the_status_bar_says_how_long_it_took_and_what_was_lost(desk: Desk) -> N
 
 
 def test_pickers_list_choose_and_keep_what_is_in_use(desk: Desk) -> None:
-    pickers = desk.window.pickers.pickers
+    pickers = devices_of(desk)
     spin_until(lambda: pickers["pictures"].count() == 4, "the list of devices")
     labels = ["Webcam", "The screen", "Video or picture file …", "No pictures"]
     assert [pickers["pictures"].itemText(n) for n in range(4)] == labels
@@ -345,6 +349,15 @@ def test_pickers_list_choose_and_keep_what_is_in_use(desk: Desk) -> None:
         assert desk.assistant.commands[-1] == ChooseDevice(kind, name)  # type: ignore[arg-type]
 
 
+def devices_of(desk: Desk) -> dict[str, DevicePicker]:
+    """The pickers of the settings' page of devices, which is opened for it."""
+    if desk.window.findChild(SettingsDialog) is None:
+        desk.window._open_settings("devices")
+    dialog = desk.window.findChild(SettingsDialog)
+    assert dialog is not None
+    return dialog.pickers.pickers
+
+
 def test_listing_that_hangs_does_not_hold_up_the_window(open_desk: Callable[..., Desk]) -> None:
     release, assistant = threading.Event(), ScriptedAssistant()
     made = parts(assistant)
@@ -355,8 +368,8 @@ def test_listing_that_hangs_does_not_hold_up_the_window(open_desk: Callable[...,
 
     desk = open_desk(WindowParts(made.settings, made.compose, hanging, made.latest_picture), assistant)
     spin_until(assistant.started.is_set, "the start")
-    desk.window.pickers.pickers["microphone"].showPopup()
-    desk.window.pickers.pickers["microphone"].hidePopup()
+    devices_of(desk)["microphone"].showPopup()
+    devices_of(desk)["microphone"].hidePopup()
     desk.show(phase=Phase.LISTENING)
     assert desk.window.state.word.text() == "Listening"
     release.set()
@@ -367,7 +380,7 @@ def test_the_preview_shows_the_newest_picture_and_nothing_when_the_camera_is_off
 ) -> None:
     assistant = ScriptedAssistant()
     desk = open_desk(parts(assistant, picture=GreyPicture(3, 64, 36, bytes([200, 30, 30]) * (64 * 36))), assistant)
-    preview = desk.window.preview
+    preview = desk.window.pictures.preview
     spin_until(lambda: preview.accessibleDescription() == "The camera's picture", "the picture")
     middle = preview.grab().toImage().pixelColor(preview.width() // 2, preview.height() // 2)
     assert (middle.red(), middle.green(), middle.blue()) == (200, 30, 30)
@@ -384,11 +397,10 @@ def test_settings_send_only_what_was_changed(desk: Desk) -> None:
     assert dialog.changes() == ()
     boxes = {box.accessibleName(): box for box in dialog.findChildren(QComboBox)}
     boxes["Type size"].setCurrentText("Largest")
-    checks = {box.accessibleName(): box for box in dialog.findChildren(QAbstractButton)}
-    checks["High contrast"].setChecked(True)
+    boxes["Colours"].setCurrentText("High contrast")
     size_before = desk.window.font().pointSizeF(), desk.window.state.icon.width()
     dialog._save()
-    assert desk.assistant.commands == [ChangeSettings((("font_scale", 2.0), ("high_contrast", True)))]
+    assert desk.assistant.commands == [ChangeSettings((("font_scale", 2.0), ("theme", "high contrast")))]
     assert desk.window.state.icon.width() > size_before[1]
 
 
@@ -406,7 +418,11 @@ def test_settings_that_are_not_valid_are_refused_with_a_reason(desk: Desk) -> No
 
 
 def test_everything_is_reached_by_tab_and_has_a_name(desk: Desk) -> None:
-    desk.show(phase=Phase.FAILED, problems=(Problem("engine failed", "The engine stopped."),))
+    desk.show(
+        phase=Phase.FAILED,
+        problems=(Problem("engine failed", "The engine stopped."),),
+        transcript=(TranscriptTurn(1, "user", 1.0, "Hello", done=True),),
+    )
     desk.window.question.field.setFocus()
     seen: list[QWidget] = []
     while (focused := QApplication.focusWidget()) is not None and focused not in seen:
@@ -464,7 +480,7 @@ def test_copying_the_transcript(desk: Desk) -> None:
 def test_saving_the_transcript_and_failing_to(desk: Desk, tmp_path: Any) -> None:
     desk.show(transcript=(TranscriptTurn(0, "user", 1.0, "Grüße", done=True),))
     desk.window._save_to(str(tmp_path / "talk.txt"))
-    spin_until(lambda: "saved as talk.txt" in desk.window.status.currentMessage(), "the message")
+    spin_until(lambda: "saved as talk.txt" in desk.window.status.message.text(), "the message")
     assert "You: Grüße" in (tmp_path / "talk.txt").read_text(encoding="utf-8")
     desk.window._save_to(str(tmp_path / "no" / "folder.txt"))
-    spin_until(lambda: "could not be saved" in desk.window.status.currentMessage(), "the message")
+    spin_until(lambda: "could not be saved" in desk.window.status.message.text(), "the message")
