@@ -20,8 +20,6 @@ ACCESSIBLE, TEXT, ACTION = "org.a11y.atspi.Accessible", "org.a11y.atspi.Text", "
 REGISTRY, ROOT = "org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root"
 # What is inside them is not looked at.
 LEAVES = frozenset({"menu bar", "combo box", "text", "push button", "check box", "label"})
-    {"menu bar", "combo box", "text", "push button", "check box", "label"}
-)  # what is inside them is not looked at
 SHOWING_BIT = 25  # ATSPI_STATE_SHOWING
 CHECKED_BIT = 4  # ATSPI_STATE_CHECKED
 CALL_TIMEOUT_S = 10.0
