@@ -1,4 +1,4 @@
-"""Loads PortAudio, or says what is missing."""
+"""Loads libraries when they are needed, or says what is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import sys
 from types import ModuleType
 
-from audio_io.errors import PortAudioMissingError
+from audio_io.errors import PackageMissingError, PortAudioMissingError
 
 
 def load_portaudio() -> ModuleType:
@@ -24,3 +24,13 @@ def load_portaudio() -> ModuleType:
             "darwin": "Install it: brew install portaudio",
         }.get(sys.platform, "Reinstall it: pip install --force-reinstall sounddevice")
         raise PortAudioMissingError(f"The PortAudio library cannot be loaded ({error}).", remedy) from error
+
+
+def import_package(module: str, package: str, what: str) -> ModuleType:
+    """Raises PackageMissingError, saying `what` does not work without the package."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise PackageMissingError(
+            f"The Python package {package} is not installed ({error}), so {what}.", f"Install it: pip install {package}"
+        ) from error

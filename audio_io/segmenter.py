@@ -1,8 +1,9 @@
 """Finds the user's utterances in the microphone's sound: a pure object, sound in, events out.
 
 Start: webrtcvad votes (quick) and silero agrees. Going on and end: silero alone, with hysteresis, because webrtcvad
-never lets go in steady noise and an energy gate loses speech (figures in docs/sound.md). The sound of the utterances is
-handed on without overlap: no sample is in two events.
+never lets go in steady noise and an energy gate loses speech (figures in docs/sound.md). How long a silence must be to
+end the utterance is judged by how the last words sounded (`audio_io.turn_end`). The sound of the utterances is handed
+on without overlap: no sample is in two events.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from audio_io.blocks import BLOCK_S, BLOCK_SAMPLES, INSIDE_RATE_HZ, Samples, seconds_to_blocks
+from audio_io.blocks import BLOCK_S, BLOCK_SAMPLES, INSIDE_RATE_HZ, Samples
 from audio_io.events import (
     DropReason,
     EndReason,
@@ -27,76 +28,15 @@ from audio_io.events import (
     SpeechResumed,
     SpeechStarted,
 )
+from audio_io.segmenter_config import Counts, SegmenterConfig
+from audio_io.turn_end import TurnJudge
+from audio_io.turn_features import HEARD_SAMPLES
 from audio_io.vad import NEURAL_SAMPLES, QUICK_SAMPLES, NeuralDetector, QuickDetector
 
 PATIENCE = 1.75
 """Hang over the longest pause after which the speaker went on: pauses to think vary by about so much."""
-
-
-@dataclass(frozen=True)
-class SegmenterConfig:
-    """All in seconds; `Counts` turns them into numbers of blocks, votes and chunks, and nothing else does."""
-
-    pre_roll_s: float = 0.4
-    """Sound before the detection that belongs to the utterance: first consonants are quiet (0.3 s lost up to 40 ms)."""
-    quick_window_s: float = 0.2
-    quick_voiced_s: float = 0.12
-    """So much of the window must be voiced for webrtcvad ..."""
-    neural_window_s: float = 0.128
-    neural_voiced_s: float = 0.064
-    """... and so much of this window for silero."""
-    start_probability: float = 0.5
-    go_on_probability: float = 0.35
-    """Below the start's, so that quiet words inside an utterance keep it."""
-    pause_s: float = 0.2
-    """Silence after which a reply may be prepared."""
-    hang_s: float = 0.6
-    """Silence that ends the utterance: shorter cuts people off who think, longer makes them wait."""
-    hang_most_s: float = 1.2
-    """The hang grows up to this for somebody whose pauses come close to it (see `_patience`)."""
-    shortest_voiced_s: float = 0.12
-    """Less voice than this is dropped; a short "yes" has about 0.3 s."""
-    drop_s: float = 0.3
-    """Silence after which too little voice is dropped, so that an interrupted reply goes on soon."""
-    longest_s: float = 60.0
-    """An utterance is ended after this, so that memory and waiting stay bounded."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.go_on_probability <= self.start_probability < 1:
-            raise ValueError(
-                "expected 0 < go_on_probability <= start_probability < 1, "
-                f"not {self.go_on_probability} and {self.start_probability}"
-            )
-        if not 0 < self.pause_s <= self.hang_s <= self.hang_most_s:
-            raise ValueError(
-                f"expected 0 < pause_s <= hang_s <= hang_most_s, not {self.pause_s}, {self.hang_s}, {self.hang_most_s}"
-            )
-        if self.longest_s < 2 * self.hang_most_s:
-            raise ValueError(f"longest_s must be at least twice hang_most_s ({self.hang_most_s}), not {self.longest_s}")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """A SegmenterConfig in blocks of 10 ms, votes of 20 ms and chunks of 32 ms."""
-
-    pre_roll_blocks: int
-    quick_window_votes: int
-    quick_voiced_votes: int
-    neural_window_chunks: int
-    neural_voiced_chunks: int
-    longest_blocks: int
-
-    @classmethod
-    def of(cls, config: SegmenterConfig) -> Counts:
-        quick_s, neural_s = QUICK_SAMPLES / INSIDE_RATE_HZ, NEURAL_SAMPLES / INSIDE_RATE_HZ
-        return cls(
-            pre_roll_blocks=seconds_to_blocks(config.pre_roll_s),
-            quick_window_votes=max(1, round(config.quick_window_s / quick_s)),
-            quick_voiced_votes=max(1, round(config.quick_voiced_s / quick_s)),
-            neural_window_chunks=max(1, round(config.neural_window_s / neural_s)),
-            neural_voiced_chunks=max(1, round(config.neural_voiced_s / neural_s)),
-            longest_blocks=seconds_to_blocks(config.longest_s),
-        )
+HESITATION_S = 0.3
+"""A pause of at least this length, after which the speaker goes on, shows that the judge was right to wait."""
 
 
 class Quick(Protocol):
@@ -124,6 +64,8 @@ class _Utterance:
     """End of the latest chunk with voice in it."""
     voiced_s: float = 0.0
     longest_pause_s: float = 0.0
+    judged_s: float | None = None
+    """The hang that the judge gives the present silence; None: not asked yet, or no judge."""
 
 
 @dataclass
@@ -133,6 +75,8 @@ class Segmenter:
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
     make_quick: Callable[[], Quick] = QuickDetector
     make_neural: Callable[[], Neural] = NeuralDetector
+    judge: TurnJudge | None = None
+    """None: silence alone ends an utterance."""
 
     def __post_init__(self) -> None:
         self._counts = Counts.of(self.config)
@@ -144,11 +88,13 @@ class Segmenter:
         self._pre_roll: deque[Samples] = deque(maxlen=max(1, self._counts.pre_roll_blocks))
         self._votes: deque[bool] = deque(maxlen=self._counts.quick_window_votes)
         self._chunks: deque[float] = deque(maxlen=self._counts.neural_window_chunks)
+        self._said: deque[Samples] = deque(maxlen=HEARD_SAMPLES // BLOCK_SAMPLES)
         self._blocks = 0
         self._phase = _Phase.IDLE
         self._utterance: _Utterance | None = None
         self._muted = False
         self._patience_s = 0.0
+        self._trust = 1.0  # in the judge, when it takes what this speaker says for unfinished
 
     # --- state ---
 
@@ -167,9 +113,19 @@ class Segmenter:
 
     @property
     def hang_s(self) -> float:
-        """Silence that ends the present utterance: well above the speaker's own pauses, within limits."""
-        own_s = max(self._patience_s, self._utterance.longest_pause_s if self._utterance else 0.0)
+        """Silence that ends the present utterance: as judged, or well above the speaker's own pauses, within limits."""
+        utterance = self._utterance
+        if utterance is not None and utterance.judged_s is not None:
+            return utterance.judged_s
+        own_s = max(self._patience_s, utterance.longest_pause_s if utterance else 0.0)
         return min(self.config.hang_most_s, max(self.config.hang_s, PATIENCE * own_s))
+
+    @property
+    def _pause_s(self) -> float:
+        """Silence after which the end is probable enough to prepare a reply."""
+        if self.judge is None:
+            return self.config.pause_s
+        return max(self.config.judge_s, self.hang_s - self.config.ahead_s)
 
     # --- sound ---
 
@@ -192,6 +148,7 @@ class Segmenter:
             self._pre_roll.append(block)
         else:
             events.append(SpeechAudio(at_s, block))
+            self._said.append(block)
         probability = self._detect(block)
         if self._phase is _Phase.IDLE:
             if self._voice_begins():
@@ -227,6 +184,8 @@ class Segmenter:
     def _begin(self, phase: _Phase, events: list[SpeechEvent]) -> None:
         pre_roll = list(self._pre_roll)[-self._counts.pre_roll_blocks :] if self._counts.pre_roll_blocks else []
         self._pre_roll.clear()
+        self._said.clear()
+        self._said.extend(pre_roll)
         started = self._blocks - len(pre_roll)
         voiced = sum(p >= self.config.go_on_probability for p in self._chunks)
         self._utterance = _Utterance(
@@ -248,6 +207,9 @@ class Segmenter:
         utterance.voiced_s += chunk_s
         pause_s = end_s - chunk_s - utterance.last_voice_s
         utterance.last_voice_s = end_s
+        if utterance.judged_s is not None and utterance.judged_s > self.config.hang_s and pause_s >= HESITATION_S:
+            self._trust = min(1.0, self._trust + 0.5)
+        utterance.judged_s = None
         if self._phase is _Phase.PAUSED:
             utterance.longest_pause_s = max(utterance.longest_pause_s, pause_s)
             self._phase = _Phase.SPEAKING
@@ -258,20 +220,31 @@ class Segmenter:
         if utterance is None or self._phase is _Phase.FORCED:
             return
         silent_s = self.now_s - utterance.last_voice_s
-        if self._phase is _Phase.SPEAKING and silent_s >= self.config.pause_s:
+        too_short = utterance.voiced_s < self.config.shortest_voiced_s
+        if self.judge is not None and utterance.judged_s is None and silent_s >= self.config.judge_s and not too_short:
+            utterance.judged_s = self._judged(self.judge)
+        if self._phase is _Phase.SPEAKING and silent_s >= self._pause_s:
             self._phase = _Phase.PAUSED
             events.append(SpeechPaused(utterance.last_voice_s))
-        too_short = utterance.voiced_s < self.config.shortest_voiced_s
         if too_short and silent_s >= self.config.drop_s:
             self._drop("too short", events)
         elif not too_short and silent_s >= self.hang_s:
             self._end("silence", events)
+
+    def _judged(self, judge: TurnJudge) -> float:
+        """The hang for this silence. Some voices always sound unfinished: who was waited for in vain waits less."""
+        marks, hangs = zip(*self.config.patience, strict=True)
+        hang_s = float(np.interp(judge.completeness(np.concatenate(self._said)), marks, hangs))
+        plain_s = self.config.hang_s
+        return hang_s if hang_s <= plain_s else plain_s + self._trust * (hang_s - plain_s)
 
     def _end(self, reason: EndReason, events: list[SpeechEvent]) -> None:
         utterance = self._utterance
         assert utterance is not None
         # A speaker who paused long in this utterance is likely to in the next; forgotten by half each time.
         self._patience_s = max(utterance.longest_pause_s, self._patience_s / 2)
+        if reason == "silence" and utterance.judged_s is not None and utterance.judged_s > self.config.hang_s:
+            self._trust /= 2
         self._to_idle()
         events.append(SpeechEnded(self.now_s, reason, utterance.voiced_s))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
 from audio_io.blocks import BLOCK_SAMPLES, INSIDE_RATE_HZ, Samples
 from audio_io.errors import PackageMissingError
+from audio_io.library import import_package
+from audio_io.onnx import open_model
 
 QUICK_SAMPLES: Final = 2 * BLOCK_SAMPLES
 """webrtcvad judges 20 ms at a time."""
@@ -22,15 +21,6 @@ NEURAL_SAMPLES: Final = 512
 NEURAL_CONTEXT: Final = 64
 _STATE_SHAPE: Final = (2, 1, 128)
 _MODEL_FILE: Final = "data/silero_vad.onnx"
-
-
-def _import(module: str, package: str, what: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise PackageMissingError(
-            f"The Python package {package} is not installed ({error}), so {what}.", f"Install it: pip install {package}"
-        ) from error
 
 
 def silero_model_path() -> Path:
@@ -49,7 +39,7 @@ class QuickDetector:
     """webrtcvad, mode 3: True where 20 ms of sound may be speech."""
 
     def __init__(self, mode: int = 3) -> None:
-        module: Any = _import("webrtcvad", "webrtcvad-wheels", "the start of speech is not found")
+        module: Any = import_package("webrtcvad", "webrtcvad-wheels", "the start of speech is not found")
         self._make: Callable[[], Any] = lambda: module.Vad(mode)
         self._vad: Any = self._make()
 
@@ -62,26 +52,11 @@ class QuickDetector:
         return bool(self._vad.is_speech(pcm.tobytes(), INSIDE_RATE_HZ))
 
 
-def _quiet_runtime() -> Any:
-    """onnxruntime that sends nothing anywhere: the published builds report to their maker unless told before they load
-    (since 1.29 on Linux and macOS; Windows by its own switch), and leave an identifier in the user's cache folder."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    runtime: Any = _import("onnxruntime", "onnxruntime", "the end of speech is not found")
-    runtime.disable_telemetry_events()
-    return runtime
-
-
 class NeuralDetector:
     """silero-vad on onnxruntime, one thread: the probability that 32 ms of sound are speech."""
 
     def __init__(self) -> None:
-        runtime = _quiet_runtime()
-        path = silero_model_path()
-        options = runtime.SessionOptions()
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_model(silero_model_path(), "the end of speech is not found")
         self._rate = np.array(INSIDE_RATE_HZ, dtype=np.int64)
         self.reset()
 

@@ -24,6 +24,7 @@ from audio_io.listener import Listener
 from audio_io.microphone import Microphone
 from audio_io.player import Player
 from audio_io.segmenter import Segmenter
+from audio_io.turn_end import open_judge
 from commands.checkpoints import ROOT, model_label
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
 from model.prompts import DEFAULT_INSTRUCTIONS
@@ -100,7 +101,7 @@ class Desktop:
         assert isinstance(player, Player)
 
         def make_listener(emit: Callable[[ListenerEvent], None]) -> Listener:
-            return Listener(microphone, emit, Segmenter(), EchoCanceller(), player.reference)
+            return Listener(microphone, emit, Segmenter(judge=open_judge()), EchoCanceller(), player.reference)
 
         try:
             return ListeningEars(make_listener, microphone)

@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
         *doctor.common_probes(),
         doctor.Probe("settings", lambda: _settings(store)),
         doctor.Probe("history", lambda: _history(settings)),
+        doctor.Probe("end of turns", _turn_end),
         doctor.devices_probe(
             "microphones", _sound_devices("microphone"), "Plug a microphone in; typing works without one."
         ),
@@ -82,6 +83,17 @@ def _history(settings: Settings) -> doctor.Finding:
     except HistoryError as error:
         return doctor.Finding("history", "warning", f"{error} Until then conversations are not kept.")
     return doctor.Finding("history", "ok", f"{path} ({kept} conversation{'' if kept == 1 else 's'})")
+
+
+def _turn_end() -> doctor.Finding:
+    from audio_io.errors import PackageMissingError
+    from audio_io.turn_end import SmartTurn
+
+    try:
+        SmartTurn()
+    except PackageMissingError as error:
+        return doctor.Finding("end of turns", "warning", error.message, error.remedy)
+    return doctor.Finding("end of turns", "ok", "judged by how a sentence ends (Smart Turn v3.2)")
 
 
 def _sound_devices(kind: Literal["microphone", "speaker"]) -> Callable[[], Sequence[str]]:

@@ -25,6 +25,7 @@ from audio_io.errors import SoundError, WavFileError
 from audio_io.events import ListenerEvent, SourceFinished
 from audio_io.listener import Listener
 from audio_io.segmenter import Segmenter
+from audio_io.turn_end import open_judge
 from audio_io.wav_file import read_wav
 from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
@@ -73,7 +74,7 @@ class Headless:
         self._source = WavSource(choice.realtime)
         try:
             store = self._settings()
-            segmenter = Segmenter()
+            segmenter = Segmenter(judge=open_judge())
         except SoundError as error:
             self._folder.cleanup()
             raise CommandError(EXIT_FAILED, error.message, error.remedy) from error

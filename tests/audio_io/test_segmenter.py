@@ -21,7 +21,9 @@ from audio_io.events import (
     SpeechResumed,
     SpeechStarted,
 )
-from audio_io.segmenter import Segmenter, SegmenterConfig
+from audio_io.segmenter import Segmenter
+from audio_io.segmenter_config import SegmenterConfig
+from tests.audio_io.scripted_detectors import MeanJudge, ScriptedNeural, ScriptedQuick
 from tests.audio_io.voices import noise, scene, silence, spoken
 
 VOICES = ("slt", "rms", "awb", "kal")
@@ -234,22 +236,6 @@ def test_any_partition_gives_the_same_events() -> None:
     check()
 
 
-class ScriptedQuick:
-    """Says what the sound's first sample says: the state machine is examined, not the detector."""
-
-    def is_speech(self, samples: Samples) -> bool:
-        return bool(samples[0] > 0.25)
-
-    def reset(self) -> None: ...
-
-
-class ScriptedNeural:
-    def probability(self, samples: Samples) -> float:
-        return float(samples[0])
-
-    def reset(self) -> None: ...
-
-
 @given(
     steps=st.lists(
         st.one_of(
@@ -257,12 +243,13 @@ class ScriptedNeural:
             st.sampled_from(["press", "release", "mute", "unmute", "lost"]),
         ),
         max_size=40,
-    )
+    ),
+    judge=st.sampled_from([None, MeanJudge()]),
 )
 @settings(max_examples=200, deadline=None)
-def test_events_are_well_formed_whatever_happens(steps: list[tuple[float, int] | str]) -> None:
+def test_events_are_well_formed_whatever_happens(steps: list[tuple[float, int] | str], judge: MeanJudge | None) -> None:
     config = SegmenterConfig(longest_s=3.0)
-    segmenter = Segmenter(config, make_quick=ScriptedQuick, make_neural=ScriptedNeural)
+    segmenter = Segmenter(config, ScriptedQuick, ScriptedNeural, judge)
     events: list[SpeechEvent] = []
     for step in steps:
         if isinstance(step, tuple):
