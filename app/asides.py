@@ -34,7 +34,9 @@ def question_was_asked(step: Step) -> bool:
 def begin_aside(step: Step, utterance: int, at_s: float) -> None:
     """A short utterance has ended during the reply."""
     abandon(step)
-    if not step.state.config.transcribe or step.state.engine is not Engine.READY:  # nobody can say what it was
+    config = step.state.config
+    if not (config.transcribe and config.judges) or step.state.engine is not Engine.READY:
+        # Nobody can say what it was.
         step.do(DropSound(utterance))
         resume(step)
         return

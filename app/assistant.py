@@ -24,19 +24,32 @@ from app import events as ev
 from app.commands import Command
 from app.config import Config
 from app.conversation import reduce
+from app.dialects.abilities import Abilities
 from app.effects import Effect
 from app.engine.address import is_on_this_machine
+from app.engine.choice import engine_choice
 from app.history import History
 from app.inbox import Inbox, Overflow, Tally
 from app.interface import AnnouncementCallback, ViewCallback
 from app.latency import LatencyMeter
 from app.performer import Performer
-from app.ports import EngineBusy, EngineDown, EngineReport, EngineSaid, EngineUp, Message, Parts
+from app.ports import (
+    EngineBusy,
+    EngineDown,
+    EngineNote,
+    EngineRenews,
+    EngineReport,
+    EngineSaid,
+    EngineUp,
+    Message,
+    Parts,
+)
 from app.prompts import describe, read_aloud
 from app.publisher import Publisher
 from app.safety import SafetyList
 from app.settings import Settings, SettingsError, SettingsStore
 from app.state import State
+from app.translator import Translator
 from app.view import Announcement, EngineInfo, Problem, View
 from app.wire import INPUT_RATE_HZ, session_update
 
@@ -84,7 +97,7 @@ class Assistant:
         self._history = history
         self._default_instructions = default_instructions
         self._voice_overflow = Overflow.WAIT if lossless else Overflow.REFUSE
-        self._knows_engine = False  # it is one of ours: guesses can be taken back without a trace
+        self._abilities = Abilities()
         self._clock_source = clock
         self._zero_s = clock()
         self._observe = observe
@@ -252,7 +265,7 @@ class Assistant:
                 self._count_loss(message)
             case ev.PictureTaken(jpeg):
                 self._performer.send_picture(jpeg)
-            case EngineUp() | EngineBusy() | EngineDown() | EngineSaid():
+            case EngineUp() | EngineBusy() | EngineDown() | EngineSaid() | EngineRenews() | EngineNote():
                 self._engine(message, now_s)
             case _ if isinstance(message, ev.Event):
                 self._take(message, now_s)
@@ -295,13 +308,19 @@ class Assistant:
             return  # an engine, or a conversation with it, that is over
         info = self._front.view.engine
         match message:
-            case EngineUp(model, url, remote, voices):
+            case EngineUp(model, url, remote, voices, abilities):
                 self._performer.model_name = model
+                self._performer.translator = Translator()  # also when an older session was renewed
                 self._front.change(engine=EngineInfo(remote, url, model, voices, ready=True))
-                self._knows_engine = bool(voices)  # only ours says which voices it has
+                self._abilities = abilities
                 self._feed(ev.ConfigChanged(now_s, self._config(self._store.settings)))
                 self._update_session()
                 self._feed(ev.EngineReady(now_s))
+            case EngineRenews(reason):
+                self._front.change(engine=replace(info, ready=False, detail="beginning a new session"))
+                self._feed(ev.EngineRenewed(now_s, reason))
+            case EngineNote(text):
+                self._feed(ev.EngineTold(now_s, text))
             case EngineBusy(detail):
                 url = self._store.settings.engine_url
                 remote = bool(url) and not is_on_this_machine(url)
@@ -310,10 +329,7 @@ class Assistant:
                 self._front.change(engine=replace(info, ready=False, detail=reason))
                 self._feed(ev.EngineLost(now_s, reason, remedy, final))
             case EngineSaid(server_event):
-                event = self._performer.translator.translate(server_event, now_s)
-                if isinstance(event, str):
-                    log.warning(event)
-                elif event is not None:
+                for event in self._performer.translator.translate(server_event, now_s):
                     self._mark(event, now_s)
                     self._feed(event)
 
@@ -413,7 +429,7 @@ class Assistant:
         self._parts.mouth.set_volume(after.volume)
         self._parts.mouth.set_speech_rate(after.speech_rate)
         self._front.change(instructions=after.instructions or self._default_instructions)
-        if _engine_settings(before) != _engine_settings(after):
+        if engine_choice(before) != engine_choice(after):
             self._feed(ev.RetryAsked(self._now()))
         elif (before.voice, before.instructions, before.speech) != (after.voice, after.instructions, after.speech):
             self._update_session()
@@ -437,7 +453,8 @@ class Assistant:
 
     def _config(self, settings: Settings) -> Config:
         return Config(
-            speculate=self._knows_engine,
+            speculate=self._abilities.takes_back,
+            judges=self._abilities.judges,
             speech=settings.speech,
             reply_limit_s=settings.reply_limit_s,
             safety=SafetyList(settings.safety_phrases),
@@ -460,7 +477,3 @@ class Assistant:
             lost_input_ms=self._front.view.lost_input_ms + lost_ms,
             conversation_id=self._performer.conversation_id,
         )
-
-
-def _engine_settings(settings: Settings) -> tuple[str, str, str, str]:
-    return (settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)

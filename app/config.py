@@ -17,6 +17,8 @@ class Config:
     """Replies are spoken (False: text only)."""
     transcribe: bool = True
     """The engine says what the user said."""
+    judges: bool = True
+    """It does so without replying to it, too."""
     backchannel_s: float = 0.7
     """A voice during a reply that is shorter than this may be an "mm-hm": it is judged, not obeyed."""
     judge_pause_s: float = 1.5

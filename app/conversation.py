@@ -34,6 +34,8 @@ from app.events import (
     DeviceRuns,
     EngineLost,
     EngineReady,
+    EngineRenewed,
+    EngineTold,
     Event,
     InputCommitted,
     MicrophoneSet,
@@ -72,6 +74,7 @@ from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
     cut,
+    notice,
     put_turn,
     record_all,
     resume,
@@ -155,6 +158,11 @@ def _dispatch(step: Step, event: Event) -> None:
             replies.engine_ready(step, event)
         case EngineLost():
             replies.engine_lost(step, event)
+        case EngineRenewed():
+            replies.engine_renewed(step, event)
+        case EngineTold():
+            notice(step, event.text)
+            step.say(event.text)
         case ReplyCreated():
             replies.reply_created(step, event)
         case ReplyRefused():

@@ -233,6 +233,22 @@ class EngineLost:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRenewed:
+    """Its session's time was up. A new one is being begun by itself; `EngineReady` follows."""
+
+    at_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTold:
+    """Something about the engine that the user should know, once."""
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyCreated:
     at_s: float
     reply: int
@@ -394,6 +410,8 @@ Event = (
     | RetryAsked
     | EngineReady
     | EngineLost
+    | EngineRenewed
+    | EngineTold
     | ReplyCreated
     | ReplyRefused
     | ReplyItem

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from app import effects as fx
 from app import events as ev
+from app.engine.choice import engine_choice
 from app.history import History, HistoryError
 from app.latency import LatencyMeter
-from app.ports import EngineChoice, Parts, Post
+from app.ports import Parts, Post
 from app.settings import Settings
 from app.sounds import Samples, Sounds
+from app.translator import Translator
 from app.view import Announcement, Problem, TranscriptTurn
-from app.wire import Translator, response_create, restored_item, sound_append, text_item
+from app.wire import response_create, restored_item, sound_append, text_item
 from model.realtime.events import (
     ConversationItemDelete,
     ConversationItemTruncate,
@@ -104,8 +106,11 @@ class Performer:
     def _sound(self, effect: fx.Effect) -> None:
         match effect:
             case fx.StreamSound(utterance, pictures):
+                first = not self.sounds.begun(utterance)
+                if first:
+                    self.translator.began()
                 if pictures:
-                    self._show_scene(first=not self.sounds.begun(utterance))
+                    self._show_scene(first)
                 self.sounds.stream(utterance)
             case fx.RewindSound(utterance):
                 self.sounds.rewind(utterance)
@@ -116,6 +121,8 @@ class Performer:
                 self.sounds.hold(utterance)
                 self._hide_scene()
                 self.parts.engine.send(InputAudioBufferCommit())
+                for early in self.translator.committed(self._clock()):
+                    self._feed(early)
                 self._asked_with = utterance
 
     def _send_sound(self, samples: Samples) -> None:
@@ -145,10 +152,12 @@ class Performer:
                 send(InputAudioBufferClear())
             case fx.SendText(text, picture, item_id):
                 self._asked_with = None
+                self.translator.began()
                 send(text_item(text, self.parts.eyes.look() if picture else None, item_id))
             case fx.CreateReply(reply, limit_s):
                 self._latency.reply_asked(reply, self._asked_with, self._clock())
-                self.translator.asked(reply)
+                for early in self.translator.asked(reply, self._clock()):
+                    self._feed(early)
                 max_tokens = min(MAX_TOKENS, int(limit_s * TOKENS_PER_S) + SPARE_TOKENS)
                 send(response_create(reply, self.settings.speech, max_tokens))
             case fx.CancelReply(_, response_id):
@@ -166,8 +175,7 @@ class Performer:
                 self.start_engine(delay_s)
 
     def start_engine(self, delay_s: float = 0.0) -> None:
-        settings = self.settings
-        choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
+        choice = engine_choice(self.settings)
         self._begin_session(self.parts.engine.start(self._post, choice, delay_s))
 
     def _begin_session(self, session: int) -> None:

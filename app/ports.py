@@ -7,12 +7,13 @@ any thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.dialects.abilities import Abilities
 from app.events import Event, Report
 from app.view import EarconName
 from model.realtime.events import ClientEvent, ServerEvent
@@ -28,6 +29,7 @@ class EngineUp:
     url: str
     remote: bool
     voices: tuple[str, ...]
+    abilities: Abilities = field(default_factory=Abilities)
     session: int = 0
     """Which session of the engine this is about, as `EnginePart.start` and `new_session` number them."""
 
@@ -56,7 +58,23 @@ class EngineSaid:
     session: int = 0
 
 
-EngineReport = EngineUp | EngineBusy | EngineDown | EngineSaid
+@dataclass(frozen=True, slots=True)
+class EngineRenews:
+    """Its session's time was up; a new one is being begun, and `EngineUp` follows."""
+
+    reason: str
+    session: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNote:
+    """Something about this engine that the user should know, such as what it cannot do."""
+
+    text: str
+    session: int = 0
+
+
+EngineReport = EngineUp | EngineBusy | EngineDown | EngineSaid | EngineRenews | EngineNote
 Message = Event | Report | EngineReport
 """What parts post; of an event, `at_s` is `app.events.WHEN_TAKEN`."""
 Post = Callable[[Message], None]
@@ -130,12 +148,19 @@ class Eyes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Which engine to start or to connect to."""
+    """Which engine to start or to connect to; made by `app.engine.choice`."""
 
     checkpoint: str = ""
     quantize: str = "none"
     url: str = ""
+    """Of a remote engine, as it was entered, like all that follows; "": the engine on this machine."""
     token: str = ""
+    kind: str = "auto"
+    model: str = ""
+    headers: tuple[str, ...] = ()
+    query: str = ""
+    ca_file: str = ""
+    fingerprint: str = ""
 
 
 class EnginePart(Protocol):

@@ -10,6 +10,7 @@ from app.effects import CancelReply, ClearInput, DropSound, RestoreConversation,
 from app.events import (
     EngineLost,
     EngineReady,
+    EngineRenewed,
     InputCommitted,
     PlaybackFinished,
     PlaybackProgress,
@@ -264,6 +265,15 @@ def engine_lost(step: Step, event: EngineLost) -> None:
     step.add_problem(problem)
     step.say(f"{problem.message} {problem.remedy}", urgent=True)
     step.do(StartEngine(config.restart_delay_s * 2 ** len(recent)))
+
+
+def engine_renewed(step: Step, event: EngineRenewed) -> None:
+    """No fault and no restart: the conversation goes on in a new session, with its text."""
+    if step.state.engine is Engine.FAILED:
+        return
+    forget_engine(step)
+    step.set(engine=Engine.STARTING)
+    step.say(f"{event.reason} The conversation goes on in a new one.")
 
 
 def forget_engine(step: Step) -> None:

@@ -59,6 +59,17 @@ class Settings:
     engine_url: str = ""
     """A remote engine; "" runs the local one. Sound and pictures then leave this machine."""
     engine_token: str = ""
+    engine_kind: str = "auto"
+    """How the remote engine is spoken to: a key of `app.dialects.registry`, or "auto"."""
+    engine_model: str = ""
+    engine_headers: tuple[str, ...] = ()
+    """More lines of the request, "Name: value" each."""
+    engine_query: str = ""
+    """More parameters of the address, "name=value&..."."""
+    engine_ca_file: str = ""
+    """A PEM file with the authority of the engine's certificate; "": the system's authorities."""
+    engine_fingerprint: str = ""
+    """SHA-256 of the one certificate to trust; "": whatever an authority has signed."""
     microphone_on: bool = True
     camera_on: bool = True
     speech: bool = True
@@ -102,6 +113,10 @@ def _check(name: str, value: object, default: object, metadata: Mapping[str, Any
         except ValueError as error:
             raise SettingsError(str(error)) from None
         return tuple(value)
+    if name == "engine_headers":
+        if not isinstance(value, (list, tuple)) or not all(isinstance(line, str) for line in value):
+            raise wrong
+        return tuple(value)
     if name in _OPTIONAL_TEXT and value is None:
         return None
     if isinstance(default, bool):
@@ -131,6 +146,8 @@ def _expected(name: str, default: object, metadata: Mapping[str, Any]) -> str:
         return "a number from {} to {}".format(*metadata["bounds"])
     if name == "safety_phrases":
         return "a list of phrases"
+    if name == "engine_headers":
+        return 'a list of lines such as "Name: value"'
     if name == "engine_url":
         return 'an address that begins with ws:// or wss://, or ""'
     return "true or false" if isinstance(default, bool) else "a text"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.assistant import Assistant
+from app.engine.choice import target_of
 from app.engine.handle import EngineHandle, LocalEngine, RemoteEngine
 from app.engine.process import engine_command
 from app.events import WHEN_TAKEN, DeviceFails
@@ -35,7 +36,7 @@ LAUNCHER = (sys.executable, str(ROOT / "main.py"))
 def make_engine(choice: EngineChoice) -> LocalEngine | RemoteEngine:
     """Raises ValueError for an address that is none and a checkpoint folder that does not exist."""
     if choice.url:
-        return RemoteEngine(choice.url, choice.token)
+        return RemoteEngine(target_of(choice))
     checkpoint = Path(choice.checkpoint).expanduser() if choice.checkpoint else None
     if checkpoint is not None and not (checkpoint / "config.json").is_file():
         raise ValueError(f"{checkpoint} holds no checkpoint: there is no config.json in it.")

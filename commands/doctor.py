@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from app import doctor
+from app.engine.choice import engine_choice
 from app.engine.handle import EngineHandle
 from app.history import History, HistoryError, history_path
-from app.ports import EngineChoice, EngineDown, EngineUp, Message
+from app.ports import EngineDown, EngineUp, Message
 from app.settings import Settings, SettingsStore
 from commands.checkpoints import ensure_random_checkpoint, model_label, shipped_checkpoint
 
@@ -134,7 +135,7 @@ def _engine(settings: Settings) -> str:
             answered.set()
 
     engine = EngineHandle(make_engine, model_label)
-    choice = EngineChoice(settings.checkpoint, settings.quantize, settings.engine_url, settings.engine_token)
+    choice = engine_choice(settings)
     try:
         engine.start(post, choice)
         if not answered.wait(ENGINE_TIMEOUT_S - 5):

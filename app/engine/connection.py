@@ -1,35 +1,45 @@
 """A Realtime client on a thread of its own: client events go in from any thread, events come out by a callback.
 
-It speaks to one URL once: when the connection ends it says why and is done (`app.engine.handle` does what follows). The
-same client serves the local engine, a GPU box in the next room and a hosted one; engines that speak the older dialect
-(flat session fields, `response.audio.delta`) are recognised by their `session.created`.
+It speaks to one target once: when the connection ends it says why and is done (`app.engine.handle` does what follows).
+How the server speaks is its dialect's business (`app.dialects`): it is chosen by the target or by its address, and by
+what the server says first where neither tells. Nothing that a server sends ends the connection: what cannot be read is
+logged and skipped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from app.dialects.abilities import Abilities
+from app.dialects.base import Json
+from app.dialects.registry import dialect_of, recognised
 from app.engine.address import check_url, is_on_this_machine
+from app.engine.failures import Disconnected, why_not
+from app.engine.reading import read_event, read_object
+from app.engine.target import Target
+from app.engine.trust import trust
 from model.realtime.events import (
     ClientEvent,
     ErrorEvent,
+    InputAudioBufferAppend,
+    InputImageBufferAppend,
     ServerEvent,
-    SessionConfig,
     SessionCreated,
-    SessionUpdate,
-    WireError,
-    client_event_json,
-    parse_server_event,
 )
+
+log = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 32 * 2**20
 """Policy when full: `send` refuses (returns False); nothing that was accepted is lost or reordered."""
@@ -38,57 +48,80 @@ CLOSE_FLUSH_S = 0.3
 """After `close`, for what was sent before it."""
 
 MAX_MESSAGE_BYTES = 32 * 2**20
+MAX_LOGGED_CHARS = 200
+
+LONGEST_FIRST_WORD_S = 600.0
+"""From the connection to the session's beginning. An engine of ours that loads a large model needs minutes."""
+
+SESSION_OVER_CODES = frozenset({"session_expired", "session_timeout", "max_session_duration_exceeded"})
+SHORTEST_LIMIT_S = 600.0
+"""A session that was closed in good order after at least so long was closed because its time was up."""
+GOOD_ORDER = frozenset({1000, 1001, 1008})
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The connection is over or never was. `final`: trying again cannot help (wrong token, wrong address)."""
+class Began:
+    """The session stands. Comes once, before the `SessionCreated` that it stands for."""
 
-    reason: str
-    remedy: str = ""
-    final: bool = False
+    kind: str
+    """Key of the server's dialect."""
+    abilities: Abilities
+    voices: tuple[str, ...]
+    model: str
 
 
-ClientCallback: TypeAlias = Callable[[ServerEvent | Disconnected], None]
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about this server that the user should know; each comes once."""
+
+    text: str
+
+
+ConnectionEvent: TypeAlias = Began | Note | ServerEvent | Disconnected
+ConnectionCallback: TypeAlias = Callable[[ConnectionEvent], None]
 
 
 class Connection:
-    """One connection. `on_event` runs on the client's thread: hand the event on and return at once.
+    """One connection. `on_event` runs on the connection's thread: hand the event on and return at once.
 
     The last event is `Disconnected`, also when the connection was never made; after `close` it may be left out.
     """
 
-    def __init__(self, url: str, token: str, on_event: ClientCallback, open_timeout_s: float = 10.0) -> None:
-        check_url(url)
-        self.url = url
-        self._token = token
+    def __init__(self, target: Target, on_event: ConnectionCallback, open_timeout_s: float = 10.0) -> None:
+        check_url(target.url)
+        self.target = target
         self._on_event = on_event
         self._open_timeout_s = open_timeout_s
         self._lock = threading.Lock()
-        self._unsent: deque[str] = deque()
+        self._unsent: deque[tuple[ClientEvent, int]] = deque()
         self._unsent_bytes = 0
-        self._older_dialect = False
-        self._last_error = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._close_asked: asyncio.Event | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine connection", daemon=True)
+        # From here on: the thread's own.
+        self._dialect = dialect_of(target)
+        self._ready = False
+        self._began_s = 0.0
+        self._last_error = ""
+        self._time_is_up = False
+        self._n_unreadable = 0
+        self._sending: set[asyncio.Future[None]] = set()
+        """What is on its way by itself; kept, so that it is not forgotten before it is done."""
 
     def start(self) -> None:
         """Connects in the background; returns at once. Once only."""
         self._thread.start()
 
     def send(self, event: ClientEvent) -> bool:
-        """Queues an event; never blocks. False: refused, because the engine takes nothing or the client is closed."""
-        if self._older_dialect:
-            event = older_form(event)
-        message = client_event_json(event)
+        """Queues an event; never blocks. False: refused, because the engine takes nothing or the connection is over."""
+        size = _size(event)
         with self._lock:
-            if self._closing or self._unsent_bytes + len(message) > MAX_UNSENT_BYTES:
+            if self._closing or self._unsent_bytes + size > MAX_UNSENT_BYTES:
                 return False
-            self._unsent.append(message)
-            self._unsent_bytes += len(message)
+            self._unsent.append((event, size))
+            self._unsent_bytes += size
         self._poke()
         return True
 
@@ -110,7 +143,7 @@ class Connection:
             if closing:
                 loop.call_soon_threadsafe(close_asked.set)
 
-    # --- on the client's thread --------------------------------------------------------------------------------------
+    # --- on the connection's thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         end = asyncio.run(self._talk())
@@ -124,29 +157,22 @@ class Connection:
             self._close_asked.set()
         try:
             connection = await self._open(self._close_asked)
-            if connection is None:
-                return Disconnected("It was closed before it was connected.")
-            async with connection:
-                return await self._exchange(connection, self._wake)
-        except InvalidStatus as error:
-            return _refused(error, self.url)
-        except (InvalidURI, InvalidHandshake) as error:
-            return Disconnected(f"{self.url} does not answer as a Realtime engine: {error}.", final=True)
-        except TimeoutError:
-            return Disconnected(f"{self.url} did not answer within {self._open_timeout_s:.0f} s.")
-        except (OSError, WebSocketException) as error:
-            return Disconnected(f"{self.url} cannot be reached: {error}.", "Check the address and that it runs.")
-        except ValueError as error:  # a host name or a token that cannot be put into a request
-            return Disconnected(f"{self.url} cannot be asked: {error}.", "Check the address and the token.", final=True)
+        except (OSError, EOFError, WebSocketException, ValueError) as error:
+            return await why_not(error, self.target.url, self._open_timeout_s)
+        if connection is None:
+            return Disconnected("It was closed before it was connected.")
+        async with connection:
+            return await self._exchange(connection, self._wake)
 
     async def _open(self, close_asked: asyncio.Event) -> ClientConnection | None:
         """Connects; None when `close` came first."""
-        local = is_on_this_machine(self.url)
+        local = is_on_this_machine(self.target.url)
 
         async def open_it() -> ClientConnection:
             return await connect(
-                self.url,
-                additional_headers={"Authorization": f"Bearer {self._token}"},
+                self._dialect.address(),
+                additional_headers=self._dialect.headers(),
+                ssl=await asyncio.to_thread(trust, self.target),
                 open_timeout=self._open_timeout_s,
                 close_timeout=0.5,
                 max_size=MAX_MESSAGE_BYTES,
@@ -165,21 +191,39 @@ class Connection:
         return None
 
     async def _exchange(self, connection: ClientConnection, wake: asyncio.Event) -> Disconnected:
+        self._began_s = time.monotonic()
         reader = asyncio.create_task(self._read(connection))
         writer = asyncio.create_task(self._write(connection, wake))
         patience = asyncio.create_task(self._lose_patience())
+        first_word = asyncio.create_task(self._miss_first_word())
+        tasks = (reader, writer, patience, first_word)
         try:
-            await asyncio.wait({reader, writer, patience}, return_when=asyncio.FIRST_COMPLETED)
-            if patience.done():
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if patience.done() or first_word.done():
                 connection.transport.abort()
         finally:
-            for task in (reader, writer, patience):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reader, writer, patience, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in (reader, writer):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+        if not first_word.cancelled():
+            return Disconnected(
+                f"{self.target.url} took the connection, but did not begin a conversation.",
+                "Check the model in the settings, and what the engine writes in its log.",
+            )
+        return self._end(connection)
+
+    def _end(self, connection: ClientConnection) -> Disconnected:
         code, reason = connection.close_code, connection.close_reason
+        lasted_s = time.monotonic() - self._began_s
+        if self._time_is_up or (lasted_s >= SHORTEST_LIMIT_S and code in GOOD_ORDER and not self._last_error):
+            minutes = round(lasted_s / 60)
+            return Disconnected(
+                f"The engine's service ended the session after {minutes} minute{'' if minutes == 1 else 's'}.",
+                renews=True,
+            )
         return Disconnected(
             self._last_error or f"The engine ended the connection ({code}{f', {reason}' if reason else ''})."
         )
@@ -190,6 +234,12 @@ class Connection:
         await self._close_asked.wait()
         await asyncio.sleep(CLOSE_FLUSH_S)
 
+    async def _miss_first_word(self) -> None:
+        """Ends when the session should have begun and has not."""
+        await asyncio.sleep(LONGEST_FIRST_WORD_S)
+        if self._ready:
+            await asyncio.Event().wait()  # for ever: nothing is missed
+
     async def _read(self, connection: ClientConnection) -> None:
         while True:
             try:
@@ -197,64 +247,102 @@ class Connection:
             except ConnectionClosed:
                 return
             try:
-                event = parse_server_event(message)
-            except WireError as error:
-                raise WebSocketException(f"it sent something unreadable: {error}") from error
-            if isinstance(event, SessionCreated):
-                self._older_dialect = "audio" not in event.session and "modalities" in event.session
+                data = read_object(message)
+            except ValueError as error:
+                self._skip(f"{error}: {str(message[:MAX_LOGGED_CHARS])!r}")
+                continue
+            try:
+                if not self._ready:
+                    self._dialect = recognised(self._dialect, data)
+                heard = self._dialect.hear(data)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                self._skip(f"{error!r} in {str(message[:MAX_LOGGED_CHARS])!r}")
+                continue
+            self._tell(heard)
+            self._follow(connection)
+
+    def _tell(self, events: Iterable[Json]) -> None:
+        for data in events:
+            try:
+                event = read_event(data)
+            except (ValueError, TypeError, KeyError) as error:
+                self._skip(f"{error!r} in {str(data)[:MAX_LOGGED_CHARS]}")
+                continue
+            if isinstance(event, SessionCreated) and not self._ready:
+                self._begin(event)
             elif isinstance(event, ErrorEvent):
+                self._time_is_up = self._time_is_up or event.error.code in SESSION_OVER_CODES
                 self._last_error = event.error.message if event.error.type == "server_error" else ""
             self._on_event(event)
 
-    async def _write(self, connection: ClientConnection, wake: asyncio.Event) -> None:
-        while True:
-            wake.clear()
-            while (message := self._next()) is not None:
-                try:
-                    await connection.send(message)
-                except ConnectionClosed:
-                    return
-            if self._closing:
-                await connection.close()
-                return
-            await wake.wait()
+    def _begin(self, event: SessionCreated) -> None:
+        self._ready = True
+        voices = event.session.get("voices")
+        named = tuple(str(voice) for voice in voices) if isinstance(voices, list) else self._dialect.voices
+        model = event.session.get("model")
+        model = model if isinstance(model, str) and model else self.target.model or self._dialect.default_model
+        self._on_event(Began(self._dialect.key, self._dialect.abilities, named, model))
+        assert self._wake is not None
+        self._wake.set()
 
-    def _next(self) -> str | None:
+    def _follow(self, connection: ClientConnection) -> None:
+        """What a dialect has made of what was said, besides events and messages."""
+        self._tell(self._dialect.take_made())
+        for text in self._dialect.take_notes():
+            self._on_event(Note(text))
+        for delay_s, message in self._dialect.take_later():
+            assert self._loop is not None
+            self._loop.call_later(delay_s, self._send_later, connection, message)
+
+    def _send_later(self, connection: ClientConnection, message: Json) -> None:
+        async def send() -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send(json.dumps(message, separators=(",", ":")))
+
+        sending = asyncio.ensure_future(send())
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    def _skip(self, what: str) -> None:
+        """Logged at length for the first few: a server that always does it must not fill the disk."""
+        self._n_unreadable += 1
+        if self._n_unreadable <= 20:
+            log.warning("the engine said something that cannot be read: %s", what)
+
+    async def _write(self, connection: ClientConnection, wake: asyncio.Event) -> None:
+        try:
+            for message in self._dialect.opening():
+                await connection.send(json.dumps(message))
+            while True:
+                wake.clear()
+                while (self._ready or self._closing) and (event := self._next()) is not None:
+                    for message in self._dialect.say(event):
+                        await connection.send(json.dumps(message, separators=(",", ":")))
+                    self._follow(connection)
+                if self._closing:
+                    if self._ready:
+                        for message in self._dialect.closing():
+                            await connection.send(json.dumps(message))
+                    await connection.close()
+                    return
+                await wake.wait()
+        except ConnectionClosed:
+            # What the server said last is still to be read; the reader ends the exchange.
+            await asyncio.Event().wait()
+
+    def _next(self) -> ClientEvent | None:
         with self._lock:
             if not self._unsent:
                 return None
-            message = self._unsent.popleft()
-            self._unsent_bytes -= len(message)
-            return message
+            event, size = self._unsent.popleft()
+            self._unsent_bytes -= size
+            return event
 
 
-def _refused(error: InvalidStatus, url: str) -> Disconnected:
-    status = error.response.status_code
-    if status in (401, 403):
-        return Disconnected(
-            f"{url} refuses the token ({status}).", "Enter the token that this engine expects.", final=True
-        )
-    if status == 404:
-        return Disconnected(f"{url} has no Realtime engine at this path (404).", "Check the address.", final=True)
-    if status == 503:
-        return Disconnected(f"{url} is busy: it serves as many clients as it takes (503).", "Close the other client.")
-    return Disconnected(f"{url} refuses the connection ({status}).")
-
-
-def older_form(event: ClientEvent) -> ClientEvent:
-    """The same event for an engine of the older dialect, which has the session's fields flat."""
-    if not isinstance(event, SessionUpdate):
-        return event
-    config = event.session
-    audio_in = config.audio.input if config.audio is not None else None
-    audio_out = config.audio.output if config.audio is not None else None
-    flat = SessionConfig(instructions=config.instructions, max_response_output_tokens=config.max_output_tokens)
-    if config.output_modalities is not None:
-        flat = replace(flat, modalities=("text", "audio") if "audio" in config.output_modalities else ("text",))
-    if audio_in is not None:
-        flat = replace(flat, turn_detection=audio_in.turn_detection, input_audio_transcription=audio_in.transcription)
-        if audio_in.format is not None:
-            flat = replace(flat, input_audio_format="pcm16")
-    if audio_out is not None and isinstance(audio_out.voice, str):
-        flat = replace(flat, voice=audio_out.voice)
-    return replace(event, session=flat)
+def _size(event: ClientEvent) -> int:
+    """About as many bytes as the message will have."""
+    match event:
+        case InputAudioBufferAppend(audio=payload) | InputImageBufferAppend(image=payload):
+            return len(payload or "") + 100
+        case _:
+            return len(repr(event))

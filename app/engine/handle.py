@@ -18,13 +18,28 @@ from itertools import count
 from typing import TypeAlias
 
 from app.engine.address import check_url, is_on_this_machine
-from app.engine.connection import Connection, Disconnected
+from app.engine.connection import Began, Connection, ConnectionEvent, Note
+from app.engine.failures import Disconnected
 from app.engine.process import EngineProcess, ProcessEnded, ProcessReady
-from app.ports import EngineBusy, EngineChoice, EngineDown, EngineSaid, EngineUp, Post
-from model.realtime.events import ClientEvent, ServerEvent, SessionCreated
+from app.engine.target import Target
+from app.ports import (
+    EngineBusy,
+    EngineChoice,
+    EngineDown,
+    EngineNote,
+    EngineRenews,
+    EngineReport,
+    EngineSaid,
+    EngineUp,
+    Post,
+)
+from model.realtime.events import ClientEvent
 
 MAX_WAITING = 4096
 """Events that wait for the handle's thread. Policy when full: the connection is not read until there is room."""
+
+MAX_WAITS = 5
+"""So often in a row a server's wish for patience is granted; then it counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +51,12 @@ class LocalEngine:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEngine:
-    """An engine that the user named. Unless `url` is this machine, sound and pictures leave it."""
+    """An engine that the user named. Unless it is on this machine, sound and pictures leave it."""
 
-    url: str
-    token: str
+    target: Target
 
     def __post_init__(self) -> None:
-        check_url(self.url)
+        check_url(self.target.url)
 
 
 MakeEngine: TypeAlias = Callable[[EngineChoice], LocalEngine | RemoteEngine]
@@ -68,7 +82,7 @@ class _Stop:
 
 
 _Message: TypeAlias = (
-    _Start | _NewSession | _Stop | tuple[int, ProcessReady | ProcessEnded] | tuple[int, ServerEvent | Disconnected]
+    _Start | _NewSession | _Stop | tuple[int, ProcessReady | ProcessEnded] | tuple[int, ConnectionEvent]
 )
 
 
@@ -104,7 +118,8 @@ class EngineHandle:
         self._process: EngineProcess | None = None
         self._connection: Connection | None = None
         self._connection_number = 0
-        self._address: tuple[str, str] | None = None
+        self._target: Target | None = None
+        self._waits = 0
         self._numbers = count(1)
         self._sources: set[int] = set()
         """The running process and connection; what any other still says is ignored."""
@@ -186,8 +201,8 @@ class EngineHandle:
             self._session = message.session
             if self._down is not None:  # told for a session that nobody waits for any more
                 self._say(self._down)
-            elif self._address is not None:
-                self._connect(*self._address)
+            elif self._target is not None:
+                self._connect(self._target)
         elif isinstance(message, tuple):
             number, event = message
             if number in self._sources:
@@ -201,56 +216,53 @@ class EngineHandle:
             self._lose(EngineDown(message.why_not, "Choose another engine in the settings.", final=True))
             return
         self._down = None
+        self._waits = 0
         self._say(EngineBusy("connecting" if isinstance(message.engine, RemoteEngine) else "loading the model"))
         self._due_s = self._now_s() + message.delay_s
 
-    def _take(self, event: ProcessReady | ProcessEnded | ServerEvent | Disconnected) -> None:
-        if isinstance(event, ProcessReady):
-            self._connect(event.url, event.token)
-        elif isinstance(event, ProcessEnded):
-            self._lose(EngineDown(event.reason, event.remedy, event.final))
-        elif isinstance(event, Disconnected):
-            self._disconnected(event)
-        else:
-            if isinstance(event, SessionCreated):
+    def _take(self, event: ProcessReady | ProcessEnded | ConnectionEvent) -> None:
+        match event:
+            case ProcessReady():
+                self._connect(Target(event.url, event.token, kind="sightline"))
+            case ProcessEnded():
+                self._lose(EngineDown(event.reason, event.remedy, event.final))
+            case Disconnected():
+                self._disconnected(event)
+            case Began():
                 self._up(event)
-            self._say(EngineSaid(event))
+            case Note():
+                self._say(EngineNote(event.text))
+            case _:
+                self._say(EngineSaid(event))
 
     def _begin(self) -> None:
         if isinstance(self._engine, RemoteEngine):
-            self._connect(self._engine.url, self._engine.token)
+            self._connect(self._engine.target)
         elif self._engine is not None:
             number = next(self._numbers)
             self._sources.add(number)
             self._process = EngineProcess(self._engine.command, lambda event: self._put((number, event)))
             self._process.start()
 
-    def _connect(self, url: str, token: str) -> None:
+    def _connect(self, target: Target) -> None:
         self._live = None
         if self._connection is not None:
             self._sources.discard(self._connection_number)
             self._connection.close()
-        self._address = (url, token)
+        self._target = target
         number = self._connection_number = next(self._numbers)
         self._sources.add(number)
-        self._connection = Connection(url, token, lambda event: self._put((number, event)))
+        self._connection = Connection(target, lambda event: self._put((number, event)))
         self._connection.start()
 
-    def _up(self, created: SessionCreated) -> None:
-        assert self._address is not None
+    def _up(self, began: Began) -> None:
+        assert self._target is not None
         assert self._connection is not None
-        url = self._address[0]
-        voices = created.session.get("voices")
-        model = created.session.get("model")
+        self._waits = 0
+        url = self._target.url
         self._live = (self._session, self._connection)
-        self._say(
-            EngineUp(
-                self._label(model if isinstance(model, str) else ""),
-                url,
-                isinstance(self._engine, RemoteEngine) and not is_on_this_machine(url),
-                tuple(str(voice) for voice in voices) if isinstance(voices, list) else (),
-            )
-        )
+        leaves = isinstance(self._engine, RemoteEngine) and not is_on_this_machine(url)
+        self._say(EngineUp(self._label(began.model), url, leaves, began.voices, began.abilities))
 
     def _disconnected(self, event: Disconnected) -> None:
         """A local engine that hangs up is ending: its exit says more than the connection does."""
@@ -259,6 +271,15 @@ class EngineHandle:
             if ended is not None:
                 self._lose(EngineDown(ended.reason, ended.remedy, ended.final))
                 return
+        elif event.renews and self._target is not None:
+            self._say(EngineRenews(event.reason))
+            self._connect(self._target)
+            return
+        elif event.retry_after_s is not None and self._waits < MAX_WAITS:
+            self._waits += 1
+            self._due_s = self._now_s() + event.retry_after_s
+            self._say(EngineBusy(f"waiting {event.retry_after_s:.0f} s: {event.reason}"))
+            return
         self._lose(EngineDown(event.reason, event.remedy, event.final))
 
     def _lose(self, down: EngineDown) -> None:
@@ -266,10 +287,10 @@ class EngineHandle:
         self._down = down
         self._say(down)
 
-    def _say(self, message: EngineUp | EngineBusy | EngineDown | EngineSaid) -> None:
+    def _say(self, message: EngineReport) -> None:
         self._tell(replace(message, session=self._session))
 
-    def _tell(self, message: EngineUp | EngineBusy | EngineDown | EngineSaid) -> None:
+    def _tell(self, message: EngineReport) -> None:
         assert self._post is not None
         self._post(message)
 
@@ -280,7 +301,7 @@ class EngineHandle:
         self._due_s = None
         connection, self._connection = self._connection, None
         process, self._process = self._process, None
-        self._address = None
+        self._target = None
         if connection is not None:
             connection.close(0.3)
         if process is not None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -21,8 +22,9 @@ from app.performer import Performer
 from app.publisher import Publisher
 from app.settings import SettingsStore
 from app.sounds import MAX_KEPT, MAX_SAMPLES, Sounds
+from app.translator import Translator
 from app.view import View
-from app.wire import Translator, response_create, session_update, sound_append, text_item
+from app.wire import response_create, session_update, sound_append, text_item
 from model.realtime.events import client_event_json, parse_client_event, parse_server_event
 
 
@@ -149,31 +151,33 @@ def test_replies_are_told_apart_with_and_without_metadata() -> None:
     translator.asked(5)
     named = parse_server_event('{"type":"response.created","response":{"id":"b","metadata":{"reply":"5"}}}')
     plain = parse_server_event('{"type":"response.created","response":{"id":"a"}}')
-    assert translator.translate(named, 1.0) == ev.ReplyCreated(1.0, 5, "b")
-    assert translator.translate(plain, 1.0) == ev.ReplyCreated(1.0, 4, "a")
-    assert translator.translate(plain, 1.0) is None
+    assert translator.translate(named, 1.0) == (ev.ReplyCreated(1.0, 5, "b"),)
+    assert translator.translate(plain, 1.0) == (ev.ReplyCreated(1.0, 4, "a"),)
+    assert translator.translate(plain, 1.0) == ()
 
 
-def test_errors_find_the_reply_they_belong_to() -> None:
+def test_errors_find_the_reply_they_belong_to(caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator()
     translator.asked(4)
     refused = parse_server_event('{"type":"error","error":{"message":"no room","type":"x","event_id":"reply-4"}}')
     other = parse_server_event('{"type":"error","error":{"message":"odd","type":"x","code":"c"}}')
-    assert translator.translate(refused, 1.0) == ev.ReplyRefused(1.0, 4, "no room")
-    assert translator.translate(other, 1.0) == "the engine reports: odd (c)"
+    assert translator.translate(refused, 1.0) == (ev.ReplyRefused(1.0, 4, "no room"),)
+    assert translator.translate(other, 1.0) == ()
+    assert "the engine reports: odd (c)" in caplog.text
     fatal = parse_server_event('{"type":"error","error":{"message":"no","type":"x","code":"model_load_failed"}}')
-    assert translator.translate(fatal, 1.0) is None  # said once, as the reason why the engine went
+    assert translator.translate(fatal, 1.0) == ()  # said once, as the reason why the engine went
 
 
-def test_speech_that_is_no_base64_is_a_message_not_a_crash() -> None:
+def test_speech_that_is_no_base64_is_a_message_not_a_crash(caplog: pytest.LogCaptureFixture) -> None:
     broken = parse_server_event('{"type":"response.output_audio.delta","response_id":"a","item_id":"i","delta":"%%%"}')
-    assert "could not be read" in str(Translator().translate(broken, 1.0))
+    assert Translator().translate(broken, 1.0) == ()
+    assert "could not be read" in caplog.text
 
 
 def test_a_new_session_is_not_answered_with_what_was_asked_of_the_old_one(tmp_path: Path) -> None:
     """An engine that gives no metadata back answers in order: an unanswered question must not shift the answers."""
     sent: list[object] = []
-    parts: Any = SimpleNamespace(engine=SimpleNamespace(send=sent.append, new_session=lambda: None))
+    parts: Any = SimpleNamespace(engine=SimpleNamespace(send=sent.append, new_session=lambda: 2))
     settings = SettingsStore(tmp_path).settings
     performer = Performer(
         parts, lambda _: None, settings, None, LatencyMeter(), lambda _: None, lambda _: None, lambda: 0.0, lambda: 0.0
@@ -182,4 +186,4 @@ def test_a_new_session_is_not_answered_with_what_was_asked_of_the_old_one(tmp_pa
     performer.perform(fx.NewSession())
     performer.perform(fx.CreateReply(2, 60.0))
     created = parse_server_event('{"type": "response.created", "event_id": "e", "response": {"id": "resp-2"}}')
-    assert performer.translator.translate(created, 1.0) == ev.ReplyCreated(1.0, 2, "resp-2")
+    assert performer.translator.translate(created, 1.0) == (ev.ReplyCreated(1.0, 2, "resp-2"),)

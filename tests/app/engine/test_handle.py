@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.engine.choice import target_of
 from app.engine.handle import EngineHandle, LocalEngine, RemoteEngine
 from app.ports import EngineBusy, EngineChoice, EngineDown, EngineSaid, EngineUp
 from model.realtime.events import (
@@ -34,7 +35,7 @@ def scripted(*arguments: str) -> LocalEngine:
 
 
 def make(choice: EngineChoice) -> LocalEngine | RemoteEngine:
-    return RemoteEngine(choice.url, choice.token) if choice.url else scripted(*choice.checkpoint.split("|")[1:])
+    return RemoteEngine(target_of(choice)) if choice.url else scripted(*choice.checkpoint.split("|")[1:])
 
 
 def remote(url: str) -> EngineChoice:
@@ -65,7 +66,10 @@ def test_a_remote_engine() -> None:
         handle.send(ResponseCreate())  # to nobody
         session = handle.start(inbox, remote(url))
         assert inbox.until(EngineBusy) == EngineBusy("connecting", session)
-        assert inbox.until(EngineUp) == EngineUp("SCRIPTED", url, False, ("ethan", "chelsie"), session)
+        up = inbox.until(EngineUp)
+        assert (up.model, up.url, up.remote, up.voices) == ("SCRIPTED", url, False, ("ethan", "chelsie"))
+        assert up.session == session
+        assert up.abilities.takes_back
         said(inbox, SessionCreated)
         assert speak(handle, inbox) == "completed"
         assert handle.stop()

@@ -1,0 +1,19 @@
+"""Sightline's own engine: 16 kHz, pictures among the sound, replies that can be taken back."""
+
+from __future__ import annotations
+
+from app.dialects.abilities import Abilities
+from app.dialects.base import Dialect, Json
+
+
+class Sightline(Dialect):
+    key = "sightline"
+    name = "Sightline's engine"
+    input_rate_hz = 16_000
+    abilities = Abilities(takes_back=True)
+
+    def session(self, update: Json) -> list[Json]:
+        return [update]
+
+    def picture(self, jpeg: str) -> list[Json]:
+        return [{"type": "input_image_buffer.append", "image": jpeg}]
