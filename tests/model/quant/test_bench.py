@@ -23,7 +23,7 @@ def test_errors_are_small_and_only_where_something_is_quantised(
     assert 0 < whole8["thinker"] < whole4["thinker"] < 1
     assert 0 < whole8["talker"] < whole4["talker"]
     talker_only = rows["int4", "Talker experts"]
-    assert talker_only["talker"] > 0
-    assert talker_only["thinker"] == talker_only["sound"] == 0
+    # The same weights: what is left is the order of sums, which depends on the processor.
+    assert max(talker_only["thinker"], talker_only["sound"]) < 1e-5 < talker_only["talker"]
     assert rows["int4", "audio encoder"]["sound"] > 0
     assert main(["--checkpoint", str(tmp_path / "none")]) == 1

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from commands.models import main
+from commands.models.planning import main
 from model.bench.random_checkpoint import write_sized
 from model.checkpoint.config import load_config
 from model.checkpoint.tensors import expected_tensors

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.models import EXIT_DOES_NOT_FIT, main
+from commands.models.planning import EXIT_DOES_NOT_FIT, main
 from model.checkpoint.config import ModelConfig, parse_config
 from model.checkpoint.tensors import expected_tensors
 from model.quant.advice import fit_plan

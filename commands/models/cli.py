@@ -1,0 +1,139 @@
+"""`main.py models`: its commands and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from commands.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
+
+PLANNING = ("plan", "quantize")
+EXIT_NOT_FOUND = 3
+EXIT_ACCESS = 4
+EXIT_NETWORK = 5
+EXIT_DISK = 6
+EXIT_CONTENTS = 7
+EXIT_UNSUITABLE = 8
+
+USAGE = """\
+usage: sightline models {list,get,remove,token,plan,quantize} [options]
+
+  list        what there is, what is on this disk, and what this machine can expect of it
+  get         fetch a model, verify it, convert it to int4 or int8 as it comes; goes on where it was stopped
+  remove      delete a model from this disk
+  token       store a token for gated models
+  plan        what each part takes on a card, and what would make it fit
+  quantize    store a model in a folder as int4 or int8
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a command. Raises CommandError."""
+    arguments = list(argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(USAGE)
+        return EXIT_OK if arguments else EXIT_USAGE
+    if arguments[0] in PLANNING:
+        from commands.models import planning
+
+        return planning.main(arguments)
+    options = _parser().parse_args(arguments)
+    if options.command == "list":
+        from commands.models import listing
+
+        return listing.run(as_json=options.json, root=options.folder)
+    if options.command == "remove":
+        return _remove(options)
+    if options.command == "token":
+        return _token(options)
+    return _get(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sightline models", description="Models on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    listed = commands.add_parser("list", help="what there is, and what this machine can expect of it")
+    get = commands.add_parser(
+        "get",
+        help="fetch a model",
+        description="WHAT is a name of “models list”, OWNER/NAME, hf:OWNER/NAME, ms:OWNER/NAME, a web address or a "
+        "folder; @REVISION may follow a name. Exit codes: 3 not found, 4 no access, 5 network, 6 disk full, 7 wrong "
+        "contents, 8 unsuitable; what has come is kept, and the same command goes on.",
+    )
+    get.add_argument("what", metavar="WHAT")
+    get.add_argument(
+        "--bits", choices=("4", "8", "none"), help="store in 4 or 8 bits (default: the catalogue's advice)"
+    )
+    get.add_argument("--from", dest="service", choices=("huggingface", "modelscope"), default="huggingface")
+    get.add_argument("--name", default="", help="what to call it here")
+    get.add_argument("--use", action="store_true", help="choose it for the app when it is there")
+    remove = commands.add_parser("remove", help="delete a model from this disk")
+    remove.add_argument("name", metavar="NAME")
+    token = commands.add_parser("token", help="store a token for gated models; it is read from standard input")
+    token.add_argument("service", choices=("hf", "ms"))
+    for command in (listed, get, remove):
+        command.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+        command.add_argument("--folder", type=Path, help="where models lie (default: your data folder)")
+    return parser
+
+
+def _get(options: argparse.Namespace) -> int:
+    from commands.models.getting import Wish, get
+    from model_hub import errors
+
+    # The window ends a download with a terminate signal, which is a pause: everything that has come is kept.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))
+    codes = {
+        errors.NotFoundError: EXIT_NOT_FOUND, errors.AccessError: EXIT_ACCESS, errors.NetworkError: EXIT_NETWORK,
+        errors.DiskFullError: EXIT_DISK, errors.WrongContentsError: EXIT_CONTENTS,
+        errors.UnsuitableError: EXIT_UNSUITABLE,
+    }  # fmt: skip
+    wish = Wish(options.what, options.bits, options.service, options.name, options.use)
+    from commands.models.bars import Teller
+
+    with Teller(as_json=options.json) as teller:
+        try:
+            get(wish, options.folder, teller)
+        except errors.GetError as error:
+            if options.json:
+                teller.failed(error.message, error.remedy)
+            raise CommandError(codes.get(type(error), EXIT_FAILED), error.message, error.remedy) from error
+    return EXIT_OK
+
+
+def _remove(options: argparse.Namespace) -> int:
+    import json
+
+    from model_hub.errors import GetError
+    from model_hub.store import ModelStore
+
+    store = ModelStore(options.folder)
+    try:
+        n_bytes = store.remove(options.name)
+    except (GetError, OSError) as error:
+        raise CommandError(EXIT_FAILED, str(error)) from error
+    if options.json:
+        sys.stdout.write(json.dumps({"event": "removed", "name": options.name, "bytes": n_bytes}) + "\n")
+    else:
+        sys.stdout.write(f"{options.name} is removed; {n_bytes / 1e9:.2f} GB are free again.\n")
+    return EXIT_OK
+
+
+def _token(options: argparse.Namespace) -> int:
+    import getpass
+
+    from app.settings import config_dir
+    from model_hub.tokens import TokenStore
+
+    service = {"hf": "huggingface", "ms": "modelscope"}[options.service]
+    token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
+    store = TokenStore(config_dir())
+    try:
+        store.store(service, token)
+    except OSError as error:
+        raise CommandError(EXIT_FAILED, f"The token could not be stored: {error}.") from error
+    sys.stdout.write(f"Stored in {store.path}; only you may read it. An empty line forgets it.\n")
+    return EXIT_OK
