@@ -17,16 +17,17 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    lists the stored conversations; --show, --out and --delete take one
   models     plan, convert and check checkpoints
-  bench      measure: latency, echo, reference, turns, quantize, memory, card
+  bench      measure: latency, echo, reading, reference, turns, quantize, memory, card
 
 Every command explains itself with --help.
 """
 
 BENCH_USAGE = """\
-usage: sightline bench {latency,echo,reference,turns,quantize,memory,card} [options]
+usage: sightline bench {latency,echo,reading,reference,turns,quantize,memory,card} [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
   echo        echo cancellation: how much is left, and whether interruptions are found
+  reading     text in pictures: errors, order, what is read where there is none, time, memory
   reference   the model against the reference implementation
   turns       how long the model takes for a turn
   quantize    what int8 and int4 weights do to the outputs, part by part
@@ -99,6 +100,10 @@ def _bench(arguments: list[str]) -> int:
             from audio_io import bench as echo_bench
 
             return echo_bench.main(rest)
+        case "reading":
+            from commands import reading_bench
+
+            return reading_bench.main(rest)
         case "quantize":
             from model.bench import quantize as quantize_bench
 
