@@ -44,13 +44,14 @@ from app.ports import (
     Message,
     Parts,
 )
-from app.prompts import describe, read_aloud
+from app.prompts import describe
 from app.publisher import Publisher
+from app.reading import reading_view
 from app.safety import SafetyList
 from app.settings import Settings, SettingsError, SettingsStore
 from app.state import State
 from app.translator import Translator
-from app.view import Announcement, EngineInfo, Problem, View
+from app.view import Announcement, EngineInfo, Problem, ReadingView, View
 from app.wire import INPUT_RATE_HZ, session_update
 
 log = logging.getLogger(__name__)
@@ -352,7 +353,14 @@ class Assistant:
             case cmd.Describe():
                 self._look(describe(now_s, self._store.settings.detail))
             case cmd.ReadAloud():
-                self._look(read_aloud(now_s))
+                self._feed(ev.ReadAsked(now_s))
+            case cmd.MoveReading(step):
+                self._feed(ev.ReadingMoved(now_s, step))
+            case cmd.LookAt(what):
+                self._feed(ev.SightAsked(now_s, what))
+            case cmd.SetInstantText(on):
+                if not on or self._sees():
+                    self._feed(ev.InstantTextSet(now_s, on))
             case cmd.SetMicrophone(on):
                 self._feed(ev.MicrophoneSet(now_s, on))
                 self._keep({"microphone_on": on})
@@ -462,6 +470,11 @@ class Assistant:
 
     # --- what is shown ---
 
+    def _reading_view(self) -> ReadingView | None:
+        """The same object as long as nothing of it has changed."""
+        made, shown = reading_view(self._state.reading), self._front.view.reading
+        return shown if made == shown else made
+
     def _refresh(self) -> None:
         state = self._state
         lost_ms = round(self._refused_ms.take() + self._performer.sounds.take_lost_ms())
@@ -473,6 +486,8 @@ class Assistant:
             microphone_on=not state.muted,
             camera_on=state.camera_on,
             narrating=state.narrating,
+            reading=self._reading_view(),
+            instant_text=state.instant_text,
             push_to_talk=state.push_to_talk,
             lost_input_ms=self._front.view.lost_input_ms + lost_ms,
             conversation_id=self._performer.conversation_id,

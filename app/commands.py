@@ -63,7 +63,28 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class ReadAloud:
-    """Read the text in the picture aloud: in order, complete, no summary."""
+    """Read the text in the picture aloud, word for word and in order. Needs no model."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReading:
+    """In what is read aloud: pause or go on, the next, the one before, again, letter by letter."""
+
+    step: Literal["pause", "next", "back", "again", "spell"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetInstantText:
+    """Read what comes into view, each text once, until it is turned off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Bar and QR codes, the colour in the middle, or how bright it is and where the light comes from."""
+
+    what: Literal["codes", "colour", "light"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,9 @@ Command = (
     | Stop
     | Describe
     | ReadAloud
+    | MoveReading
+    | SetInstantText
+    | LookAt
     | Repeat
     | NewConversation
     | Retry

@@ -38,6 +38,7 @@ from app.events import (
     EngineTold,
     Event,
     InputCommitted,
+    InstantTextSet,
     MicrophoneSet,
     NarrationSet,
     NewConversationAsked,
@@ -49,6 +50,8 @@ from app.events import (
     ProblemRaised,
     PushToTalkSet,
     QuitAsked,
+    ReadAsked,
+    ReadingMoved,
     RepeatAsked,
     ReplyCreated,
     ReplyDone,
@@ -59,8 +62,11 @@ from app.events import (
     ReplyTruncated,
     RetryAsked,
     SceneChanged,
+    SightAsked,
+    SightSeen,
     StopAsked,
     TextEntered,
+    TextFound,
     Tick,
     UserTranscribed,
     VoiceDropped,
@@ -70,6 +76,8 @@ from app.events import (
     VoiceStarted,
 )
 from app.narration import narrate, narration_set, scene_changed
+from app.phrases import phrase
+from app.reading import end_reading, go_on, instant_text_set, look, sight_seen, text_found
 from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
@@ -91,6 +99,7 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     hearing.after_overlap(step)
     serve(step)
     narrate(step, state)
+    go_on(step, state)
     _report(step, state.phase)
     return step.state, tuple(step.effects)
 
@@ -125,6 +134,14 @@ def _dispatch(step: Step, event: Event) -> None:
             narration_set(step, event)
         case SceneChanged():
             scene_changed(step, event)
+        case ReadAsked() | SightAsked() | ReadingMoved():
+            look(step, event)
+        case TextFound():
+            text_found(step, event)
+        case SightSeen():
+            sight_seen(step, event)
+        case InstantTextSet():
+            instant_text_set(step, event)
         case PushToTalkSet():
             hearing.push_to_talk(step, event)
         case StopAsked():
@@ -219,6 +236,11 @@ def _text_entered(step: Step, event: TextEntered) -> None:
     text = event.text.strip()
     if not text:
         return
+    known = None if event.shown else phrase(text, event.at_s)
+    if known is not None:
+        put_turn(step, TranscriptTurn(step.next_turn(), "user", event.at_s, text, done=True))
+        look(step, known)
+        return
     if step.state.engine is Engine.FAILED:
         say_failed(step)
         return
@@ -238,7 +260,8 @@ def _text_entered(step: Step, event: TextEntered) -> None:
 
 
 def _stop(step: Step, cut_by: str) -> None:
-    """Silence: the reply, what waits, and what is being said to us."""
+    """Silence: the reply, what waits, what is read aloud, and what is being said to us."""
+    end_reading(step, cut_by)
     abandon(step)
     spoke = step.state.reply is not None
     cut(step, cut_by)
@@ -274,7 +297,7 @@ def _repeat(step: Step) -> None:
 def _new_conversation(step: Step) -> None:
     _stop(step, "stopped")
     record_all(step)  # the history keeps what was heard of it
-    step.set(transcript=(), closing=(), aside=None, commits=(), items=(), cut_items=(), can_repeat=False)
+    step.set(reading=None, transcript=(), closing=(), aside=None, commits=(), items=(), cut_items=(), can_repeat=False)
     step.do(BeginHistory())
     if step.state.engine is Engine.READY:
         step.set(engine=Engine.STARTING)

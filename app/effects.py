@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.events import SightKind
 from app.view import Announcement, EarconName, TranscriptTurn
 
 # --- to the engine --------------------------------------------------------------------------------------------------
@@ -179,6 +180,32 @@ class WatchScene:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadText:
+    """Look for the text in the present picture; `TextFound` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchText:
+    """Report each new text that comes into view (`TextFound`, not asked for), or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Tell codes, colour or light of the present picture; `SightSeen` follows."""
+
+    what: SightKind
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Words that are not the model's, to be said exactly: what was read or seen. They replace what is being said."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     announcement: Announcement
 
@@ -220,6 +247,10 @@ Effect = (
     | ForceVoice
     | SetCamera
     | WatchScene
+    | ReadText
+    | WatchText
+    | LookAt
+    | Say
     | Announce
     | SaveTurn
     | BeginHistory

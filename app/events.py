@@ -96,6 +96,72 @@ class SceneChanged:
     moving: bool = False
 
 
+# --- what is seen without the model ---------------------------------------------------------------------------------
+
+SightKind = Literal["codes", "colour", "light"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAsked:
+    """Read the text in the picture, verbatim, without the model."""
+
+    at_s: float
+    shown: bool = True
+    """The transcript gets a question (False: what the user said stands there already)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFound:
+    """The picture's text, in reading order: (passage, its doubtful words). Empty where there is none."""
+
+    at_s: float
+    passages: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    advice: str = ""
+    """What to do so that all of it can be read."""
+    failure: str = ""
+    """Why it could not be looked for."""
+    asked: bool = True
+    """False: it came into view by itself (instant text)."""
+
+
+ReadingStep = Literal["pause", "next", "back", "again", "spell"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingMoved:
+    """In what is being read, or was read last."""
+
+    at_s: float
+    step: ReadingStep
+
+
+@dataclass(frozen=True, slots=True)
+class InstantTextSet:
+    """Read what comes into view, each text once."""
+
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SightAsked:
+    """Codes, the colour in the middle, the light: told from the picture without the model."""
+
+    at_s: float
+    what: SightKind
+    shown: bool = True
+    """As in `ReadAsked`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SightSeen:
+    """The answer to `SightAsked`, in words."""
+
+    at_s: float
+    what: SightKind
+    text: str
+
+
 # --- the user's voice -----------------------------------------------------------------------------------------------
 
 
@@ -403,6 +469,12 @@ Event = (
     | CameraSet
     | NarrationSet
     | SceneChanged
+    | ReadAsked
+    | TextFound
+    | ReadingMoved
+    | InstantTextSet
+    | SightAsked
+    | SightSeen
     | PushToTalkSet
     | StopAsked
     | RepeatAsked

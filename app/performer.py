@@ -33,6 +33,7 @@ TOKENS_PER_S = 13
 about 4. It bounds what an engine writes that does not stop by itself; the conversation holds the seconds exactly."""
 SPARE_TOKENS = 16
 MAX_TOKENS = 4096
+NO_PICTURE = "There is no picture. Turn the camera on, or choose another picture source."
 
 
 class Performer:
@@ -92,6 +93,12 @@ class Performer:
                 self.parts.eyes.set_on(on)
             case fx.WatchScene(on):
                 self.parts.eyes.watch(on)
+            case fx.ReadText() | fx.WatchText() | fx.LookAt():
+                self._look(effect)
+            case fx.Say(text):
+                # Until the engine can say given words, the screen reader does.
+                if text:
+                    self._announce(Announcement(text))
             case fx.Announce(announcement):
                 self._announce(announcement)
             case fx.SaveTurn(turn):
@@ -100,6 +107,20 @@ class Performer:
                 self.conversation_id = None
             case _:
                 self._tell_engine(effect)
+
+    # --- what is seen without the model ---
+
+    def _look(self, effect: fx.Effect) -> None:
+        eyes, now_s = self.parts.eyes, self._clock()
+        match effect:
+            case fx.ReadText():
+                if not eyes.read_text():
+                    self._feed(ev.TextFound(now_s, failure=NO_PICTURE))
+            case fx.WatchText(on):
+                eyes.watch_text(on)
+            case fx.LookAt(what):
+                if not eyes.tell(what, lambda text: self._post(ev.SightSeen(ev.WHEN_TAKEN, what, text))):
+                    self._feed(ev.SightSeen(now_s, what, NO_PICTURE))
 
     # --- the engine ---
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.dialects.abilities import Abilities
-from app.events import Event, Report
+from app.events import Event, Report, SightKind
 from app.view import EarconName
 from model.realtime.events import ClientEvent, ServerEvent
 
@@ -141,6 +141,19 @@ class Eyes(Protocol):
 
     def look(self) -> bytes | None:
         """The newest picture as JPEG, None when there is none."""
+        ...
+
+    def read_text(self) -> bool:
+        """Looks for text in the newest picture and posts `TextFound`; False when there is no picture."""
+        ...
+
+    def watch_text(self, on: bool) -> None:
+        """Goes on or stops posting `TextFound` for each text that comes into view."""
+        ...
+
+    def tell(self, what: SightKind, answered: Callable[[str], None]) -> bool:
+        """Codes, colour or light of the newest picture in words, to `answered`, from another thread; False when there
+        is no picture. Tools call this as well."""
         ...
 
     def choose(self, name: str | None) -> None: ...

@@ -26,6 +26,8 @@ from app.events import (
     UserTranscribed,
 )
 from app.heard import Piece
+from app.phrases import phrase
+from app.reading import look
 from app.state import MAX_ITEMS, SPEECH_RATE_HZ, Engine, Reply, Step
 from app.turns import cut, find_turn, finish, judge_text, notice, put_turn, release, resume, serve, settle, show_reply
 from app.view import Problem
@@ -184,6 +186,12 @@ def user_transcribed(step: Step, event: UserTranscribed) -> None:
     turn = find_turn(step, number)
     if turn is not None and turn.role == "user":
         put_turn(step, replace(turn, text=words or turn.text, done=True))
+        known = phrase(words, step.at_s)
+        if known is not None:
+            # What the model makes of it is a guess; what the picture says is not.
+            if step.state.reply is not None and step.state.reply.turn > number:
+                cut(step, "interrupted")
+            look(step, known)
 
 
 # --- the player -----------------------------------------------------------------------------------------------------

@@ -146,6 +146,22 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read aloud, or was read last."""
+
+    turn: int
+    passages: tuple[tuple[str, tuple[str, ...]], ...]
+    """(text, its doubtful words)"""
+    at: int = 0
+    heard: int = 0
+    """Passages that have been said, the present one included."""
+    active: bool = True
+    """It goes on by itself."""
+    due_s: float = 0.0
+    """When the present passage has probably been said."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything the reducer knows."""
 
@@ -173,6 +189,8 @@ class State:
     restarts_s: tuple[float, ...] = ()
     problems: tuple[Problem, ...] = ()
     devices: DeviceNames = field(default_factory=DeviceNames)
+    reading: Reading | None = None
+    instant_text: bool = False
     narrating: bool = False
     scene: SceneChanged | None = None
     """A change that has not been told yet."""

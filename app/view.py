@@ -123,6 +123,21 @@ class DeviceNames:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingView:
+    """What is being read aloud, or was read last."""
+
+    text: str = ""
+    """All of it, for the clipboard."""
+    passage: str = ""
+    """The sentence, heading or row that is being read."""
+    number: int = 0
+    """From 1."""
+    total: int = 0
+    active: bool = False
+    """It goes on by itself (False: paused, or over)."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything a front shows."""
 
@@ -135,6 +150,10 @@ class View:
     devices: DeviceNames = field(default_factory=DeviceNames)
     microphone_on: bool = True
     camera_on: bool = True
+    reading: ReadingView | None = None
+    """None: nothing has been read yet."""
+    instant_text: bool = False
+    """Text that comes into view is read by itself."""
     narrating: bool = False
     """What changes in the picture is said without being asked for."""
     push_to_talk: bool = False

@@ -18,6 +18,9 @@ from audio_io.interfaces import ReplyPlayer
 from audio_io.listener import Listener
 from video_io import eyes as video
 from video_io.frames import SourceEvent, SourceEventKind
+from video_io.looking import Answer, in_words
+from video_io.reading.page import Page
+from video_io.sights import Sights
 
 REPLY_PREFIX = "reply-"
 
@@ -198,7 +201,9 @@ class SeeingEyes:
             on_event=self._on_event,
             on_advice=self._on_advice,
             on_change=self._on_change,
+            on_frame=lambda frame: self.sights.offer(frame),
         )
+        self.sights = Sights(self.eyes.newest)
         self._post: Post | None = None
 
     def start(self, post: Post) -> None:
@@ -206,6 +211,7 @@ class SeeingEyes:
         self.eyes.start()
 
     def stop(self) -> None:
+        self.sights.stop()
         self.eyes.stop()
 
     def set_on(self, on: bool) -> None:
@@ -223,8 +229,26 @@ class SeeingEyes:
     def look(self) -> bytes | None:
         return self.eyes.look()
 
+    def read_text(self) -> bool:
+        return self.sights.read(lambda answer: self._on_text(answer, asked=True))
+
+    def watch_text(self, on: bool) -> None:
+        self.sights.watch_text((lambda page: self._on_text(page, asked=False)) if on else None)
+
+    def tell(self, what: ev.SightKind, answered: Callable[[str], None]) -> bool:
+        return self.sights.tell(what, lambda answer: answered(in_words(answer)))
+
     def choose(self, name: str | None) -> None:
         self.eyes.choose(name or video.NO_PICTURES)
+
+    def _on_text(self, answer: Answer, *, asked: bool) -> None:
+        if self._post is None:
+            return
+        if isinstance(answer, Page):
+            passages = tuple((passage.text, passage.doubtful) for passage in answer.passages)
+            self._post(ev.TextFound(WHEN_TAKEN, passages, answer.advice if asked else "", asked=asked))
+        else:
+            self._post(ev.TextFound(WHEN_TAKEN, failure=in_words(answer), asked=asked))
 
     def _on_picture(self, jpeg: bytes) -> None:
         if self._post is not None:

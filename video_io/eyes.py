@@ -35,7 +35,8 @@ class Eyes:
     """Callbacks come from threads of this package: hand over and return.
 
     `on_picture` gets a JPEG that was selected while the user speaks; `on_event` what happens to the source; `on_advice`
-    a sentence about a dark, blurred or covered picture; `on_change`, while the scene is watched, that it has changed.
+    a sentence about a dark, blurred or covered picture; `on_change`, while the scene is watched, that it has
+    changed; `on_frame` every picture.
     All methods may be called from any thread and return at once,
     except `look` (a few ms, it writes a JPEG) and `stop`.
     """
@@ -48,11 +49,12 @@ class Eyes:
         on_event: Callable[[SourceEvent], None],
         on_advice: Callable[[str], None],
         on_change: Callable[[bool], None] = lambda moving: None,
+        on_frame: Callable[[Frame], None] = lambda frame: None,
         clock: Callable[[], float] = time.monotonic,
         open_source: Callable[..., FrameSource] = open_source,
     ) -> None:
         self._on_picture, self._on_event, self._on_advice = on_picture, on_event, on_advice
-        self._on_change = on_change
+        self._on_change, self._on_frame_taken = on_change, on_frame
         self._clock = clock
         self._open_source = open_source
         self._changed = threading.Condition()
@@ -114,7 +116,7 @@ class Eyes:
 
         From here on changed pictures are given to `on_picture`, as after `set_speaking(True)`.
         """
-        newest = self._newest()
+        newest = self.newest()
         with self._selecting:
             self._speaking = True
             self._selector.ask()  # without a picture yet, the first one that comes is sent
@@ -137,7 +139,7 @@ class Eyes:
 
     def look(self) -> bytes | None:
         """The newest picture as JPEG; None when there is none."""
-        frame = self._newest()
+        frame = self.newest()
         return None if frame is None else to_jpeg(frame.rgb)
 
     def latest_picture(self) -> SmallPicture | None:
@@ -145,7 +147,8 @@ class Eyes:
         self._looked_at_s = self._clock()
         return self._preview.latest()
 
-    def _newest(self) -> Frame | None:
+    def newest(self) -> Frame | None:
+        """The newest picture in full; None when there is none."""
         source = self._source
         return None if source is None else source.latest()
 
@@ -167,7 +170,7 @@ class Eyes:
                 self._open(wanted)
                 opened = wanted
             if poked:
-                newest = self._newest()
+                newest = self.newest()
                 if newest is not None:
                     # The same picture, now: a still source gives the next one only later.
                     self._select(replace(newest, at_s=self._clock()))
@@ -212,6 +215,7 @@ class Eyes:
             self._preview.put(frame)
         self._select(frame)
         self._follow_scene(frame)
+        self._on_frame_taken(frame)
         if frame.at_s - self._watched_at_s >= QUALITY_INTERVAL_S:
             self._watched_at_s = frame.at_s
             fault = self._watch.offer(frame)

@@ -10,10 +10,13 @@ from PySide6.QtWidgets import QMainWindow
 from app.commands import (
     Command,
     Describe,
+    LookAt,
+    MoveReading,
     NewConversation,
     ReadAloud,
     Repeat,
     SetCamera,
+    SetInstantText,
     SetMicrophone,
     SetNarration,
     SetPrivacy,
@@ -27,7 +30,22 @@ KEYS_HELP = (
         (
             ("Ctrl+D", "Describe what the camera sees"),
             ("Ctrl+R", "Read aloud the text in the picture"),
+            ("Ctrl+I", "Read by itself what comes into view, until pressed again"),
             ("Ctrl+J", "Say what changes in the picture, until pressed again"),
+            ("Ctrl+B", "Read bar and QR codes"),
+            ("Ctrl+O", "Say the colour in the middle"),
+            ("Ctrl+U", "Say how bright it is, and where the light comes from"),
+        ),
+    ),
+    (
+        "Read",
+        (
+            ("Ctrl+P", "Pause the reading, or go on"),
+            ("Alt+Right", "The next sentence"),
+            ("Alt+Left", "The sentence before"),
+            ("Alt+Up", "The sentence again"),
+            ("Alt+Down", "The sentence letter by letter"),
+            ("Ctrl+Alt+C", "Copy what was read"),
         ),
     ),
     (
@@ -80,6 +98,18 @@ class Actions:
         self.privacy = self._command("Microphone and camera &off", "F12", self._privacy)
         self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
+        self.pause_reading = self._command("&Pause reading, or go on", "Ctrl+P", lambda: MoveReading("pause"))
+        self.next_sentence = self._command("Ne&xt sentence", "Alt+Right", lambda: MoveReading("next"))
+        self.sentence_back = self._command("Sentence &back", "Alt+Left", lambda: MoveReading("back"))
+        self.sentence_again = self._command("Sentence a&gain", "Alt+Up", lambda: MoveReading("again"))
+        self.spell = self._command("&Spell the sentence", "Alt+Down", lambda: MoveReading("spell"))
+        self.copy_reading = self._local("&Copy what was read", "Ctrl+Alt+C")
+        self.instant_text = self._toggle("&Instant text", "Ctrl+I", lambda on: SetInstantText(on))
+        self.instant_text.setChecked(False)
+        self.instant_text.triggered.connect(lambda: self.instant_text.setChecked(self._view.instant_text))
+        self.codes = self._command("&Bar and QR codes", "Ctrl+B", lambda: LookAt("codes"))
+        self.colour = self._command("C&olour in the middle", "Ctrl+O", lambda: LookAt("colour"))
+        self.light = self._command("&Light", "Ctrl+U", lambda: LookAt("light"))
         self.narrate = self._toggle("&Narrate what changes", "Ctrl+J", lambda on: SetNarration(on))
         self.narrate.setChecked(False)
         # It may be refused, and then no new view comes: the mark waits for one that says otherwise.
@@ -104,6 +134,7 @@ class Actions:
         self.microphone.setChecked(view.microphone_on)
         self.camera.setChecked(view.camera_on)
         self.narrate.setChecked(view.narrating)
+        self.instant_text.setChecked(view.instant_text)
         both_off = not view.microphone_on and not view.camera_on
         self.privacy.setText("Microphone and camera back &on" if both_off else "Microphone and camera &off")
 
@@ -136,7 +167,31 @@ class Actions:
         for title, actions in (
             ("&Conversation", (self.new, None, self.copy, self.save, None, self.quit)),
             ("&Talk", (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat)),
-            ("&Look", (self.describe, self.read_aloud, self.narrate)),
+            (
+                "&Look",
+                (
+                    self.describe,
+                    self.read_aloud,
+                    self.instant_text,
+                    self.narrate,
+                    None,
+                    self.codes,
+                    self.colour,
+                    self.light,
+                ),
+            ),
+            (
+                "&Read",
+                (
+                    self.pause_reading,
+                    self.next_sentence,
+                    self.sentence_back,
+                    self.sentence_again,
+                    self.spell,
+                    None,
+                    self.copy_reading,
+                ),
+            ),
             ("&Go", (self.to_text, self.to_transcript)),
             ("&Settings", (self.settings, self.models)),
             ("&Help", (self.keys, self.about)),

@@ -101,6 +101,7 @@ class MainWindow(QMainWindow):
         self.pictures.missing.choose.connect(lambda: self._open_settings("devices"))
         self.problems.retry.connect(lambda: send(Retry()))
         self.actions_.copy.triggered.connect(self._copy)
+        self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
         self.actions_.settings.triggered.connect(lambda: self._open_settings())
         self.actions_.models.triggered.connect(self._open_models)
@@ -194,6 +195,14 @@ class MainWindow(QMainWindow):
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(as_text(self.view.transcript, self.view.started_at_unix_s))
         self._tell("Transcript copied")
+
+    def _copy_reading(self) -> None:
+        reading = self.view.reading
+        if reading is None:
+            self._tell("Nothing has been read yet.")
+            return
+        QGuiApplication.clipboard().setText(reading.text)
+        self._tell("What was read is copied.")
 
     def _save(self) -> None:
         dialog = QFileDialog(self, "Save the transcript", "sightline-transcript.txt")

@@ -1,0 +1,212 @@
+"""Reading aloud what OCR found, passage by passage: verbatim, in the user's hands, and without the model.
+
+Words that the recogniser was not sure of are marked in the transcript and named after the passage. Whoever speaks comes
+first: the user's voice or a new question pauses the reading, and "again" goes on with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.effects import LookAt, ReadText, Say, WatchText
+from app.events import InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
+from app.phrases import LookEvent
+from app.state import Reading, State, Step
+from app.turns import cut, find_turn, put_turn
+from app.view import ReadingView, TranscriptTurn
+
+LETTERS_PER_S = 15.0
+"""How fast a passage is taken to be said when nobody reports its end: about 180 words a minute."""
+BETWEEN_S = 0.5
+LONGEST_SPELT = 80
+
+QUESTIONS = {
+    "codes": "Is there a code?",
+    "colour": "What colour is in the middle?",
+    "light": "How bright is it?",
+}
+_SIGNS = {".": "dot", ",": "comma", "-": "dash", "@": "at", "/": "slash", ":": "colon", "_": "underscore"}
+
+
+def look(step: Step, event: LookEvent) -> None:
+    """What a key or a phrase asks for."""
+    match event:
+        case ReadAsked():
+            read_asked(step, event)
+        case SightAsked():
+            sight_asked(step, event)
+        case ReadingMoved():
+            moved(step, event)
+
+
+def read_asked(step: Step, event: ReadAsked) -> None:
+    _make_room(step)
+    if event.shown:
+        put_turn(step, TranscriptTurn(step.next_turn(), "user", event.at_s, "Read the text aloud.", done=True))
+    step.do(ReadText())
+
+
+def text_found(step: Step, event: TextFound) -> None:
+    if not event.asked and (not step.state.instant_text or _busy(step.state)):
+        return
+    if not event.passages:
+        if event.asked:
+            answer(step, event.failure or event.advice or "There is no text in the picture.")
+        return
+    end_reading(step)
+    if event.advice:
+        step.say(event.advice)
+    step.set(reading=Reading(step.next_turn(), event.passages))
+    _read(step, 0)
+
+
+def moved(step: Step, event: ReadingMoved) -> None:
+    reading = step.state.reading
+    if reading is None:
+        step.say("Nothing has been read yet.")
+        return
+    match event.step:
+        case "pause":
+            if reading.active:
+                step.set(reading=replace(reading, active=False))
+                step.do(Say(""))
+                step.say("Reading paused.")
+            else:
+                _read(step, reading.at)
+        case "again":
+            _read(step, reading.at)
+        case "back":
+            _read(step, max(0, reading.at - 1))
+        case "next":
+            if reading.at + 1 < len(reading.passages):
+                _read(step, reading.at + 1)
+            else:
+                step.say("That was the end of the text.")
+        case "spell":
+            text, _ = reading.passages[reading.at]
+            step.set(reading=replace(reading, active=False))
+            step.do(Say(spelt(text)))
+
+
+def instant_text_set(step: Step, event: InstantTextSet) -> None:
+    if event.on == step.state.instant_text:
+        return
+    step.set(instant_text=event.on)
+    step.do(WatchText(event.on))
+    step.say("Instant text on." if event.on else "Instant text off.")
+    if not event.on:
+        end_reading(step)
+
+
+def sight_asked(step: Step, event: SightAsked) -> None:
+    _make_room(step)
+    if event.shown:
+        put_turn(step, TranscriptTurn(step.next_turn(), "user", event.at_s, QUESTIONS[event.what], done=True))
+    step.do(LookAt(event.what))
+
+
+def sight_seen(step: Step, event: SightSeen) -> None:
+    answer(step, event.text)
+
+
+def answer(step: Step, text: str) -> None:
+    """An answer that is not the model's: in the transcript, and said."""
+    put_turn(step, TranscriptTurn(step.next_turn(), "assistant", step.at_s, text, done=True))
+    step.do(Say(text))
+
+
+def go_on(step: Step, before: State) -> None:
+    """After every event: the next passage when the present one has been said, and silence when somebody speaks."""
+    reading = step.state.reading
+    if reading is None or not reading.active:
+        return
+    if _busy(step.state):
+        step.set(reading=replace(reading, active=False))
+        if not _busy(before):
+            step.do(Say(""))
+        return
+    if step.at_s < reading.due_s:
+        return
+    if reading.at + 1 < len(reading.passages):
+        _read(step, reading.at + 1)
+    else:
+        end_reading(step)
+
+
+def end_reading(step: Step, cut_by: str = "") -> None:
+    """It goes on no further; the transcript keeps what was said of it."""
+    reading = step.state.reading
+    if reading is None:
+        return
+    turn = find_turn(step, reading.turn)
+    whole = reading.heard >= len(reading.passages)
+    if turn is not None and not turn.done:
+        put_turn(step, replace(turn, done=True, cut=not whole, cut_by="" if whole else cut_by or "stopped"))
+    if reading.active and cut_by:
+        step.do(Say(""))
+    step.set(reading=replace(reading, active=False))
+
+
+def reading_view(reading: Reading | None) -> ReadingView | None:
+    if reading is None:
+        return None
+    return ReadingView(
+        text="\n".join(text for text, _ in reading.passages),
+        passage=reading.passages[reading.at][0],
+        number=reading.at + 1,
+        total=len(reading.passages),
+        active=reading.active,
+    )
+
+
+def spelt(text: str) -> str:
+    """Letter by letter; capitals, blanks and signs by name."""
+    named = []
+    for letter in text[:LONGEST_SPELT]:
+        if letter.isspace():
+            named.append("space")
+        elif letter.isupper() and letter.lower() != letter:
+            named.append(f"capital {letter}")
+        else:
+            named.append(_SIGNS.get(letter, letter))
+    return ", ".join(named)
+
+
+def marked(text: str, doubtful: tuple[str, ...]) -> str:
+    """The passage with a mark after each doubtful word."""
+    left = list(doubtful)
+    words = []
+    for word in text.split(" "):
+        bare = word.rstrip(",") if word not in left else word
+        if bare in left:
+            left.remove(bare)
+            word = f"{word} (?)"
+        words.append(word)
+    return " ".join(words)
+
+
+def _read(step: Step, at: int) -> None:
+    reading = step.state.reading
+    assert reading is not None
+    text, doubtful = reading.passages[at]
+    said = f"{text} Doubtful: {', '.join(doubtful)}." if doubtful else text
+    heard = max(reading.heard, at + 1)
+    due_s = step.at_s + len(said) / LETTERS_PER_S + BETWEEN_S
+    step.set(reading=replace(reading, at=at, heard=heard, active=True, due_s=due_s))
+    shown = "\n".join(marked(*passage) for passage in reading.passages[:heard])
+    before = find_turn(step, reading.turn)
+    at_s = before.at_s if before is not None else step.at_s
+    whole = heard == len(reading.passages)
+    put_turn(step, TranscriptTurn(reading.turn, "assistant", at_s, shown, done=whole))
+    step.do(Say(said))
+
+
+def _busy(state: State) -> bool:
+    return state.utterance is not None or state.reply is not None or bool(state.asks) or state.push_to_talk
+
+
+def _make_room(step: Step) -> None:
+    """The user wants something else now: what is being said ends."""
+    if step.state.reply is not None and not step.state.reply.speculative:
+        cut(step, "interrupted")
+    end_reading(step, "interrupted")

@@ -1,0 +1,147 @@
+"""Reading aloud and looking without the model: verbatim, passage by passage, in the user's hands."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import effects as fx
+from app import events as ev
+from app.phrases import phrase
+from app.reading import marked, reading_view, spelt
+from tests.app.test_conversation import Story, of
+
+TEXT = (("Dear Ms Okafor,", ()), ("your parcel is here.", ("parcel",)), ("Call 555 0199.", ()))
+
+
+def said(effects: list[fx.Effect]) -> list[str]:
+    return [effect.text for effect in of(fx.Say, effects)]
+
+
+def reading() -> Story:
+    story = Story(ready=False)
+    assert of(fx.ReadText, story.now(ev.ReadAsked(1.0))) == [fx.ReadText()]
+    assert said(story.now(ev.TextFound(2.0, TEXT))) == ["Dear Ms Okafor,"]
+    return story
+
+
+def test_it_reads_without_an_engine_and_sentence_by_sentence() -> None:
+    story = reading()
+    assert story.said == [("user", "Read the text aloud.", ""), ("assistant", "Dear Ms Okafor,", "")]
+    assert said(story.now(ev.Tick(2.5))) == []
+    assert said(story.now(ev.Tick(4.0))) == ["your parcel is here. Doubtful: parcel."]
+    assert said(story.now(ev.Tick(9.0))) == ["Call 555 0199."]
+    assert said(story.now(ev.Tick(15.0), ev.Tick(30.0))) == []
+    turn = story.state.transcript[-1]
+    assert turn.text == "Dear Ms Okafor,\nyour parcel (?) is here.\nCall 555 0199."
+    assert turn.done
+    assert not turn.cut
+    assert len([e for e in story.effects if isinstance(e, fx.SaveTurn) and e.turn.role == "assistant"]) == 1
+
+
+def test_the_user_leads() -> None:
+    story = reading()
+    assert said(story.now(ev.ReadingMoved(2.2, "next"))) == ["your parcel is here. Doubtful: parcel."]
+    assert said(story.now(ev.ReadingMoved(2.4, "back"))) == ["Dear Ms Okafor,"]
+    assert said(story.now(ev.ReadingMoved(2.6, "back"))) == ["Dear Ms Okafor,"]
+    assert said(story.now(ev.ReadingMoved(2.8, "pause"))) == [""]
+    assert said(story.now(ev.Tick(60.0))) == []
+    assert said(story.now(ev.ReadingMoved(61.0, "pause"))) == ["Dear Ms Okafor,"]
+    assert said(story.now(ev.ReadingMoved(61.2, "spell")))[0].startswith("capital D, e, a, r, space, capital M")
+    story.now(ev.ReadingMoved(62.0, "next"), ev.ReadingMoved(62.1, "next"))
+    assert (
+        of(fx.Announce, story.now(ev.ReadingMoved(62.2, "next")))[0].announcement.text
+        == "That was the end of the text."
+    )
+    assert said(story.now(ev.ReadingMoved(62.4, "again"))) == ["Call 555 0199."]
+    view = reading_view(story.state.reading)
+    assert view is not None
+    assert (view.number, view.total, view.active) == (3, 3, True)
+    assert view.text == "Dear Ms Okafor,\nyour parcel is here.\nCall 555 0199."
+
+
+def test_whoever_speaks_comes_first_and_stop_is_stop() -> None:
+    story = reading()
+    story.now(ev.EngineReady(2.1))
+    assert said(story.now(ev.VoiceStarted(2.2, 1))) == [""]
+    assert said(story.now(ev.VoiceDropped(2.5, 1), ev.Tick(50.0))) == []
+    assert said(story.now(ev.ReadingMoved(51.0, "again"))) == ["Dear Ms Okafor,"]
+    assert said(story.now(ev.StopAsked(51.2))) == [""]
+    assert story.said[-1] == ("assistant", "Dear Ms Okafor,", "stopped")
+    assert said(story.now(ev.Tick(90.0))) == []
+
+
+def test_no_text_advice_and_failure_are_said() -> None:
+    for found, told in (
+        (ev.TextFound(2.0), "There is no text in the picture."),
+        (ev.TextFound(2.0, advice="Move closer."), "Move closer."),
+        (ev.TextFound(2.0, failure="no models"), "no models"),
+    ):
+        story = Story(ready=False)
+        story.now(ev.ReadAsked(1.0))
+        assert said(story.now(found)) == [told]
+        assert story.said[-1] == ("assistant", told, "")
+    cut = story.now(ev.TextFound(3.0, TEXT, advice="The text is cut off at the left. Move the camera left."))
+    assert of(fx.Announce, cut)[0].announcement.text.startswith("The text is cut off")
+    assert story.now(ev.ReadingMoved(4.0, "pause"))
+    nothing = Story()
+    assert (
+        of(fx.Announce, nothing.now(ev.ReadingMoved(1.0, "pause")))[0].announcement.text == "Nothing has been read yet."
+    )
+
+
+def test_instant_text_reads_what_comes_when_nobody_is_busy() -> None:
+    story = Story()
+    assert said(story.now(ev.TextFound(1.0, TEXT, asked=False))) == []  # it is off
+    assert of(fx.WatchText, story.now(ev.InstantTextSet(1.1, True))) == [fx.WatchText(True)]
+    assert said(story.now(ev.TextFound(1.2, (("Exit", ()),), asked=False))) == ["Exit"]
+    story.now(ev.VoiceStarted(2.0, 1))
+    assert said(story.now(ev.TextFound(2.2, (("Danger", ()),), asked=False))) == []
+    assert of(fx.WatchText, story.now(ev.InstantTextSet(3.0, False))) == [fx.WatchText(False)]
+
+
+def test_codes_colour_and_light_are_answers_without_the_model() -> None:
+    story = Story(ready=False)
+    assert of(fx.LookAt, story.now(ev.SightAsked(1.0, "colour"))) == [fx.LookAt("colour")]
+    assert said(story.now(ev.SightSeen(1.1, "colour", "In the middle: red."))) == ["In the middle: red."]
+    assert story.said == [("user", "What colour is in the middle?", ""), ("assistant", "In the middle: red.", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Read the text, please.", ev.ReadAsked),
+        ("What does it say?", ev.ReadAsked),
+        ("What colour is this?", ev.SightAsked),
+        ("Scan the code", ev.SightAsked),
+        ("spell it", ev.ReadingMoved),
+        ("Read the text of the law to me", None),
+        ("What colour is this cup usually?", None),
+        ("", None),
+    ],
+)
+def test_only_these_words_by_themselves_stand_for_a_key(text: str, kind: type | None) -> None:
+    event = phrase(text, 1.0)
+    assert event is None if kind is None else isinstance(event, kind)
+
+
+def test_a_typed_phrase_never_reaches_the_engine_and_a_spoken_one_ends_its_answer() -> None:
+    story = Story()
+    typed = story.now(ev.TextEntered(1.0, "What does it say?"))
+    assert of(fx.ReadText, typed)
+    assert not of(fx.SendText, typed)
+    assert story.said == [("user", "What does it say?", "")]
+    story = Story()
+    story.ask()
+    story.now(ev.InputCommitted(2.1, "user-1"))
+    story.reply("It ", "says ", at_s=2.2)
+    story.hear(80)
+    spoken = story.now(ev.UserTranscribed(2.6, "user-1", "What does it say?"))
+    assert of(fx.ReadText, spoken)
+    assert of(fx.CancelReply, spoken)
+    assert of(fx.FlushPlayback, spoken)
+    assert [turn.text for turn in story.state.transcript if turn.role == "user"] == ["What does it say?"]
+
+
+def test_marks_and_spelling() -> None:
+    assert marked("take tw0, or tw0", ("tw0",)) == "take tw0, (?) or tw0"
+    assert spelt("A-1 b") == "capital A, dash, 1, space, b"
