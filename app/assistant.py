@@ -465,6 +465,7 @@ class Assistant:
             judges=self._abilities.judges,
             speech=settings.speech,
             reply_limit_s=settings.reply_limit_s,
+            announce=settings.announce,
             safety=SafetyList(settings.safety_phrases),
         )
 

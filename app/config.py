@@ -38,4 +38,6 @@ class Config:
     restart_window_s: float = 300.0
     restart_delay_s: float = 0.5
     """Before the first restart; doubles each time."""
+    announce: str = "unheard"
+    """What screen readers are told (see `app.announcing`): "unheard" or "all"."""
     safety: SafetyList = field(default_factory=SafetyList)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app import hearing, replies
+from app.announcing import announce
 from app.asides import abandon, watch_aside
 from app.effects import (
     BeginHistory,
@@ -101,6 +102,7 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     narrate(step, state)
     go_on(step, state)
     _report(step, state.phase)
+    announce(step, state)
     return step.state, tuple(step.effects)
 
 

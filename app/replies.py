@@ -263,7 +263,7 @@ def engine_lost(step: Step, event: EngineLost) -> None:
     step.earcon("error")
     if event.final or len(recent) >= config.restart_limit:
         step.set(engine=Engine.FAILED, restarts_s=())
-        remedy = event.remedy or "Look at `doctor` for the reason, then choose Retry."
+        remedy = event.remedy or "Look at `doctor` for the reason, then press Try again."
         step.remove_problem("engine lost")
         step.add_problem(Problem("engine failed", f"The engine does not run: {event.reason}", remedy))
         step.say(f"The engine does not run: {event.reason} {remedy}", urgent=True)

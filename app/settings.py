@@ -85,6 +85,8 @@ class Settings:
     detail: str = field(default="brief", metadata=_choice("brief", "normal", "full"))
     theme: str = field(default="system", metadata=_choice("system", "light", "dark", "high contrast"))
     font_scale: float = field(default=1.0, metadata=_bounds(0.5, 4.0))
+    announce: str = field(default="unheard", metadata=_choice("unheard", "all"))
+    """What screen readers are told: what cannot be heard otherwise, or every state and every reply."""
     push_to_talk_key: str = "F8"
     safety_phrases: tuple[str, ...] = DEFAULT_PHRASES
 

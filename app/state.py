@@ -192,6 +192,8 @@ class State:
     reading: Reading | None = None
     instant_text: bool = False
     narrating: bool = False
+    to_announce: tuple[str, ...] = ()
+    """What screen readers are told when nobody speaks any more."""
     scene: SceneChanged | None = None
     """A change that has not been told yet."""
     quiet_since_s: float = 0.0

@@ -94,7 +94,7 @@ def notice(step: Step, text: str) -> None:
 
 def say_failed(step: Step) -> None:
     step.earcon("error")
-    step.say("The engine does not run, so there is no answer. Choose Retry.", urgent=True)
+    step.say("The engine does not run, so there is no answer. Press Try again.", urgent=True)
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------
@@ -221,9 +221,6 @@ def finish(step: Step, heard_ms: int) -> None:
     # Without a speaker nothing can be heard; then the reply is what the user reads.
     is_read = heard_ms <= 0 and any(problem.code == "speaker" for problem in step.state.problems)
     show_reply(step, reply, heard_ms=heard_ms, cut_by=cut_by, done=True, is_read=is_read)
-    shown = find_turn(step, reply.turn)
-    if heard_ms <= 0 and shown is not None and shown.text:
-        step.say(shown.text)  # who does not see the screen has got nothing of it
     if reply.limited and reply.item_id is not None and not is_read:
         truncate(step, reply, heard_ms)
     if reply.failure:

@@ -43,6 +43,10 @@ THEMES = (
     ("dark", "Dark"),
     ("high contrast", "High contrast"),
 )
+ANNOUNCE = (
+    ("unheard", "What cannot be heard otherwise"),
+    ("all", "Every state and every reply (for braille)"),
+)
 NARROW_EM = 38  # below this width, in units of the type size, labels stand above their fields
 QUANTIZE = (("none", "As published"), ("int8", "8 bit: half the memory"), ("int4", "4 bit: a quarter of the memory"))
 
@@ -161,6 +165,7 @@ class SettingsDialog(QDialog):
             sizes.append((settings.font_scale, f"{settings.font_scale:.0%}"))
         self._choice(form, "font_scale", "&Type size", sizes, settings.font_scale)
         self._choice(form, "theme", "Colo&urs", THEMES, settings.theme)
+        self._choice(form, "announce", "Sc&reen reader says", ANNOUNCE, settings.announce)
         keys = [(key, key) for key in dict.fromkeys((*TALK_KEYS, settings.push_to_talk_key))]
         self._choice(form, "push_to_talk_key", "&Push-to-talk key (held)", keys, settings.push_to_talk_key)
         return page

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow
 
 from app.commands import ChangeSettings, PushToTalk, Retry, SendText
 from app.ui.actions import Actions
-from app.ui.announcer import announce
+from app.ui.announcer import Announcer
 from app.ui.banner import ProblemBanner, RemoteBanner
 from app.ui.bridge import AssistantBridge
 from app.ui.controls import Controls, TypedQuestion
@@ -22,8 +22,10 @@ from app.ui.page import Page
 from app.ui.pickers import Pickers
 from app.ui.ports import WindowParts
 from app.ui.preview import PictureCard
+from app.ui.progress import ProgressWords
 from app.ui.push_to_talk import PushToTalkKey
 from app.ui.quit_key import QuitKey
+from app.ui.reader_watch import ReaderWatch
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
 from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet, wants_contrast
@@ -57,6 +59,9 @@ class MainWindow(QMainWindow):
         self._look: tuple[str, bool, bool, float] | None = None
         self._list_devices = parts.list_devices
         self._dialog: SettingsDialog | None = None
+        self._readers = ReaderWatch()
+        self._announcer = Announcer(self, self._readers)
+        self._progress = ProgressWords()
         self.actions_ = Actions(self, bridge.send)
         self.state = StateCard()
         self.pictures = PictureCard(parts.latest_picture)
@@ -90,7 +95,7 @@ class MainWindow(QMainWindow):
     def _wire(self) -> None:
         send = self._bridge.send
         self._bridge.viewed.connect(self.show_view)
-        self._bridge.announced.connect(self._announce)
+        self._bridge.announced.connect(self._announcer.say)
         self.saved.connect(self._tell)
         self.question.asked.connect(lambda text: send(SendText(text)))
         self.controls.purposes.talk_held.connect(lambda down: send(PushToTalk(down)))
@@ -127,6 +132,8 @@ class MainWindow(QMainWindow):
         self.status.show_view(view)
         self.welcome.show_engine(view.engine)
         self._show_welcome(not view.transcript)
+        if words := self._progress.words(view):
+            self._announcer.say(Announcement(words))
         if self._dialog is not None:
             self._dialog.pickers.show_devices(view.devices)
 
@@ -178,19 +185,18 @@ class MainWindow(QMainWindow):
 
     def _begin(self) -> None:
         """What takes the interpreter from the first picture of the window if it is done before."""
+        self._readers.start()
         self.on_screen.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  # Qt's name
         super().closeEvent(event)
+        self._readers.stop()
         self.closing.emit()
-
-    def _announce(self, announcement: Announcement) -> None:
-        announce(self, announcement)
 
     def _tell(self, text: str) -> None:
         """A short message of the moment, for eyes and ears alike."""
         self.status.show_message(text, MESSAGE_MS)
-        self._announce(Announcement(text))
+        self._announcer.say(Announcement(text))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(as_text(self.view.transcript, self.view.started_at_unix_s))

@@ -92,7 +92,7 @@ def open_desk(application: QApplication) -> Iterator[Callable[..., Desk]]:
 
 
 def _window_threads() -> list[str]:
-    ours = ("compose the assistant", "stop the assistant", "list devices")
+    ours = ("compose the assistant", "stop the assistant", "list devices", "screen reader watch")
     return [thread.name for thread in threading.enumerate() if thread.name in ours]
 
 
