@@ -39,6 +39,8 @@ from model.quant.check import check_memory
 from model.quant.gathered import check_host_experts, read_nothing_back
 from model.quant.load import check_choice, placed, storage_for, stored_weights
 from model.quant.plan import FORK_ROWS, cache_bytes
+from model.quant.steps import choose_step
+from model.quant.storage import backend_for
 
 CACHE_SHARE = 0.25  # of the free device memory, for the caches of one session
 POSITIONS_LIMIT = 32768
@@ -215,10 +217,11 @@ def load(
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of)
     check_host_experts(memory, is_packed=quantize is not None or stored is not None, mode=mode)
+    backend = backend_for(where, recorded=mode != "off")
     if stored is None:
         checkpoint.verify(expected)
         if storage is None and quantize is not None:
-            storage = storage_for(quantize, where, number_type)
+            storage = storage_for(quantize, where, number_type, backend)
         elif storage is None and where.type == "cpu" and number_type == torch.float32 and mode == "off":
             storage = ColumnStorage()
     elif quantize is not None:
@@ -236,7 +239,7 @@ def load(
             spec_of=None if stored is None else stored.spec_of,
         )
     if stored is not None:
-        storage = stored.storage(where, number_type)
+        storage = stored.storage(where, number_type, backend)
     storage = placed(storage, stored, quantize, memory, where, number_type)
     parts = build(config)
     filler = Filler(checkpoint, device=where, dtype=number_type, storage=storage)
@@ -268,10 +271,11 @@ def assemble(
         module.eval()
     if parts.code2wav is not None:
         parts.code2wav.pack()
-    if mode != "off":
-        for decoder in (parts.thinker, parts.talker):
-            if decoder is not None:
-                read_nothing_back(decoder)
+    for part in (parts.thinker, parts.talker, parts.code_predictor):
+        if part is not None and mode != "off":
+            read_nothing_back(part)
+        elif part is not None:
+            choose_step(part.model)
     return Flash(
         config=config,
         tokenizer=tokenizer,

@@ -29,7 +29,7 @@ from model.quant.gathered import check_host_experts
 from model.quant.packing import PackedWeight, QuantSpec
 from model.quant.parts import Part, Policy
 from model.quant.placement import PlacedStorage
-from model.quant.storage import Backend, PackedEmbedding, PackedExperts, PackedLinear, backend_for
+from model.quant.storage import Backend, PackedEmbedding, backend_for
 
 CPU = torch.device("cpu")
 
@@ -62,7 +62,7 @@ class RandomStorage:
         if spec is None:
             return None
         n_outputs = sum(self._shapes[name][0] for name in names)
-        return PackedLinear(self._draw((n_outputs, self._shapes[names[0]][1]), spec), bias, self._backend)
+        return self._backend.linear(self._draw((n_outputs, self._shapes[names[0]][1]), spec), bias)
 
     def experts(self, gate_up: Sequence[Sequence[str]], down: Sequence[str], get: GetTensor) -> nn.Module | None:
         spec = self._spec(down[0])
@@ -70,7 +70,7 @@ class RandomStorage:
             return None
         n_inner, n_inputs = self._shapes[gate_up[0][0]]
         stacked = self._draw((len(down), 2 * n_inner, n_inputs), spec)
-        return PackedExperts(stacked, self._draw((len(down), n_inputs, n_inner), spec), self._backend)
+        return self._backend.experts(stacked, self._draw((len(down), n_inputs, n_inner), spec))
 
     def embedding(self, name: str, get: GetTensor) -> nn.Module | None:
         spec = self._spec(name)
@@ -120,13 +120,13 @@ def random_model(
     mode = choose_graphs(graphs, where)
     check_host_experts(memory, is_packed=Part.THINKER_EXPERTS in policy.storage, mode=mode)
 
-    def storage(place: torch.device) -> RandomStorage:
-        return RandomStorage(policy, RandomSource(shapes, place, seed), shapes, number_type, backend_for(place))
+    def storage(place: torch.device, backend: Backend) -> RandomStorage:
+        return RandomStorage(policy, RandomSource(shapes, place, seed), shapes, number_type, backend)
 
-    chosen: RandomStorage | PlacedStorage = storage(where)
+    chosen: RandomStorage | PlacedStorage = storage(where, backend_for(where, recorded=mode != "off"))
     if memory.embedding_on_host or memory.host_expert_layers:
         chosen = PlacedStorage(
-            chosen, storage(CPU), memory, device=where, dtype=number_type, backend=backend_for(where)
+            chosen, storage(CPU, Backend()), memory, device=where, dtype=number_type, backend=backend_for(where)
         )
     source = RandomSource(shapes, where, seed + 1)
     filler = Filler(source, device=where, dtype=number_type, storage=chosen)

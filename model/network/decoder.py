@@ -6,6 +6,7 @@ Qwen3OmniMoeTalkerCodePredictorModel. Shapes: T new positions, H hidden size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class DeepStack:
     features: Tensor  # [layers, n, H]
 
 
+# (x [1, H], rope, cache, capture): what `Decoder.forward` returns for one row
+Step = Callable[[Tensor, tuple[Tensor, Tensor], KVCache, int | None], tuple[Tensor, Tensor | None]]
+
+
 class Decoder(nn.Module):
     """The layers and the final norm."""
 
@@ -32,6 +37,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self._cpu_step: CpuStep | None = None
+        self.step: Step | None = None  # a faster way for one row, chosen after loading
 
     def forward(
         self,
@@ -47,6 +53,8 @@ class Decoder(nn.Module):
         `capture` = k also returns the k-th hidden state [T, H] as the reference numbers them: 0 the input, k the
         output of layer k - 1 before DeepStack is added, the last one normalised. Returns (normalised output, captured).
         """
+        if self.step is not None and deepstack is None and x.shape[0] == 1:
+            return self.step(x, rope, cache, capture)
         if deepstack is None and CpuStep.suits(x):
             self._cpu_step = self._cpu_step or CpuStep(self.layers, self.norm)
             return self._cpu_step(x, rope, cache, capture)

@@ -16,7 +16,7 @@ from model.quant.formats import StoredFormat, stored_format
 from model.quant.packing import QuantSpec
 from model.quant.parts import default_policy
 from model.quant.placement import PlacedStorage
-from model.quant.storage import PackedStorage, backend_for, quantising_storage, stored_storage, stored_tensors
+from model.quant.storage import Backend, PackedStorage, backend_for, quantising_storage, stored_storage, stored_tensors
 
 GROUP = 128
 BITS_OF = {"int8": 8, "int4": 4}
@@ -34,9 +34,9 @@ class StoredWeights:
     tensors: dict[str, Shape]
     packed: frozenset[str]
 
-    def storage(self, device: torch.device, dtype: torch.dtype) -> PackedStorage:
-        """The storage that reads it onto a device."""
-        backend = backend_for(device)
+    def storage(self, device: torch.device, dtype: torch.dtype, backend: Backend | None = None) -> PackedStorage:
+        """The storage that reads it onto a device; `backend`: what multiplies there, by default the fastest."""
+        backend = backend_for(device) if backend is None else backend
         return stored_storage(self.form, self.expected, self.present, device=device, dtype=dtype, backend=backend)
 
     def spec_of(self, name: str, shape: Shape) -> QuantSpec | None:
@@ -52,11 +52,14 @@ def check_choice(quantize: str | None) -> None:
         raise InputError(f"quantize is {quantize!r}; expected None, 'int8' or 'int4'")
 
 
-def storage_for(quantize: str, device: torch.device, dtype: torch.dtype) -> PackedStorage:
+def storage_for(
+    quantize: str, device: torch.device, dtype: torch.dtype, backend: Backend | None = None
+) -> PackedStorage:
     """Storage that quantises while loading: "int8" or "int4" in groups of 128, encoders in int8."""
     check_choice(quantize)
     policy = default_policy(BITS_OF[quantize], GROUP)
-    return quantising_storage(policy, device=device, dtype=dtype, backend=backend_for(device))
+    backend = backend_for(device) if backend is None else backend
+    return quantising_storage(policy, device=device, dtype=dtype, backend=backend)
 
 
 def stored_weights(directory: Path, expected: dict[str, Shape], present: Container[str]) -> StoredWeights | None:
@@ -78,8 +81,9 @@ def placed(
     """``inner`` with what ``memory`` wants in host memory kept there."""
     if not (memory.embedding_on_host or memory.host_expert_layers):
         return inner
+    plain = Backend()  # what stays on the host for a card keeps the layout that the card reads
     if stored is not None:
-        on_host: PackedStorage | None = stored.storage(CPU, dtype)
+        on_host: PackedStorage | None = stored.storage(CPU, dtype, plain)
     else:
-        on_host = storage_for(quantize, CPU, dtype) if quantize is not None else None
+        on_host = storage_for(quantize, CPU, dtype, plain) if quantize is not None else None
     return PlacedStorage(inner, on_host, memory, device=device, dtype=dtype, backend=backend_for(device))

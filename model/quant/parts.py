@@ -76,7 +76,7 @@ _ENCODER_MATRIX = re.compile(
 
 def is_matrix(name: str, shape: Shape) -> bool:
     """Whether a tensor is a matrix that weight-only storage can hold (norms, convolutions and tables are not)."""
-    if len(shape) != 2 or not name.endswith(".weight"):
+    if len(shape) != 2 or 0 in shape or not name.endswith(".weight"):
         return False
     if part_of(name) in (Part.AUDIO_ENCODER, Part.VISION_ENCODER):
         return _ENCODER_MATRIX.fullmatch(name) is not None

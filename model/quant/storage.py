@@ -7,6 +7,8 @@ it got.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,9 @@ from model.quant.formats import GetTensor, GptqPacked, StoredFormat, module_name
 from model.quant.packing import PackedWeight, stack_packed
 from model.quant.parts import Policy
 
+if TYPE_CHECKING:
+    from model.quant.processor.team import Team
+
 Shape = tuple[int, ...]
 Matvec = Callable[[Tensor, PackedWeight, Tensor | None], Tensor]
 GatherRows = Callable[[Tensor, Tensor | PackedWeight, torch.dtype], Tensor]
@@ -27,9 +32,10 @@ MAX_MATVEC_POSITIONS = 4
 
 
 class Backend:
-    """Which functions do few-position products: the plain twins, or the Triton kernels on a CUDA device."""
+    """What multiplies packed weights: plain twins, Triton kernels on a card, or compiled products on a processor."""
 
-    def __init__(self, *, kernels: bool) -> None:
+    def __init__(self, *, kernels: bool = False, on_processor: bool = False) -> None:
+        """`kernels`: few-position products by Triton; `on_processor`: every product by `model.quant.processor`."""
         self.matvec: Matvec | None = None
         self.expert_mlp: ExpertMLP | None = None
         self.gather_rows: GatherRows | None = None
@@ -38,11 +44,43 @@ class Backend:
 
             self.matvec, self.expert_mlp = triton_kernels.matvec, triton_kernels.expert_mlp
             self.gather_rows = triton_kernels.gather_rows
+        self._team: Team | None = None
+        if on_processor:
+            from model.quant.processor.team import Team
+
+            self._team = Team()
+
+    def linear(self, weight: PackedWeight, bias: Tensor | None) -> nn.Module:
+        """The module that multiplies by a packed matrix."""
+        if self._team is None:
+            return PackedLinear(weight, bias, self)
+        from model.quant.processor.layout import interleave
+        from model.quant.processor.storage import InterleavedLinear
+
+        return InterleavedLinear(interleave(weight), bias, self._team)
+
+    def experts(self, gate_up: PackedWeight, down: PackedWeight) -> nn.Module:
+        """The module of a layer's packed experts."""
+        if self._team is None:
+            return PackedExperts(gate_up, down, self)
+        from model.quant.processor.layout import interleave
+        from model.quant.processor.storage import InterleavedExperts
+
+        return InterleavedExperts(interleave(gate_up), interleave(down), self._team)
 
 
-def backend_for(device: torch.device) -> Backend:
-    """Kernels on CUDA, plain twins elsewhere."""
-    return Backend(kernels=device.type == "cuda")
+def has_compiler() -> bool:
+    """Whether numba is there to compile the processor's products."""
+    return find_spec("numba") is not None
+
+
+def backend_for(device: torch.device, *, recorded: bool = False) -> Backend:
+    """Triton kernels on a card, compiled products on a processor where numba is installed, else the plain twins.
+
+    `recorded`: for steps that ask the host nothing, which on a processor only the plain twins can.
+    """
+    on_processor = device.type == "cpu" and not recorded and has_compiler()
+    return Backend(kernels=device.type == "cuda", on_processor=on_processor)
 
 
 class PackedLinear(nn.Module):
@@ -101,7 +139,7 @@ class PackedStorage:
 
     def linear(self, names: Sequence[str], get: GetTensor, bias: Tensor | None) -> nn.Module | None:
         weight = self._joined(names, get)
-        return None if weight is None else PackedLinear(weight.to(self._device), bias, self._backend)
+        return None if weight is None else self._backend.linear(weight.to(self._device), bias)
 
     def experts(self, gate_up: Sequence[Sequence[str]], down: Sequence[str], get: GetTensor) -> nn.Module | None:
         if self._pack(down[0], get) is None:
@@ -109,7 +147,7 @@ class PackedStorage:
         # Expert by expert onto the device: what is held twice is one layer's packed experts.
         stacked_gate_up = stack_packed([self._required(pair, get) for pair in gate_up], dim=0)
         stacked_down = stack_packed([self._required([name], get) for name in down], dim=0)
-        return PackedExperts(stacked_gate_up, stacked_down, self._backend)
+        return self._backend.experts(stacked_gate_up, stacked_down)
 
     def embedding(self, name: str, get: GetTensor) -> nn.Module | None:
         table = self._pack(name, get)

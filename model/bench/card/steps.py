@@ -15,6 +15,7 @@ from model.flash import Flash
 from model.network.moe import SparseMLP
 from model.quant.packing import PackedWeight
 from model.quant.plan import cache_bytes
+from model.quant.processor.layout import Interleaved
 
 COPY_BYTES = {"cuda": 1 << 30, "cpu": 1 << 26}
 COPY_RUNS = 10
@@ -60,7 +61,7 @@ def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
     """Weights that a module holds itself, packed ones included."""
     yield from module.parameters(recurse=False)
     for value in vars(module).values():
-        if isinstance(value, PackedWeight):
+        if isinstance(value, PackedWeight | Interleaved):
             yield from (value.words, value.scale)
             if value.zero is not None:
                 yield value.zero
