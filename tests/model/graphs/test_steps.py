@@ -24,6 +24,8 @@ from model.graphs.reply import GraphSession
 from model.memory import Memory
 from model.network.cache import KVCache
 from model.network.sampling import PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
+from model.quant.load import storage_for
+from model.quant.storage import Backend
 from model.realtime.client_events import parse_client_event
 from model.realtime.config import Abilities
 from model.realtime.live_session import LiveSession
@@ -41,10 +43,12 @@ def both(checkpoint_of: Callable[[str], Path]) -> Callable[..., tuple[Flash, Fla
     @cache
     def make(variant: str, quantize: str | None = None, cache_bits: int = 16) -> tuple[Flash, Flash]:
         def one(graphs: str) -> Flash:
-            memory = Memory(cache_bits=cache_bits)
-            return load(
-                checkpoint_of(variant), device="cpu", dtype="float32", quantize=quantize, memory=memory, graphs=graphs
-            )
+            memory, path = Memory(cache_bits=cache_bits), checkpoint_of(variant)
+            if quantize is None or graphs != "off":
+                return load(path, device="cpu", dtype="float32", quantize=quantize, memory=memory, graphs=graphs)
+            # The same products on both sides, so that every token can be the same: the plain twins.
+            storage = storage_for(quantize, torch.device("cpu"), torch.float32, Backend())
+            return load(path, device="cpu", dtype="float32", storage=storage, memory=memory, graphs=graphs)
 
         return one("off"), one("static")
 
