@@ -1,8 +1,8 @@
-"""What a client says: the GA client events of OpenAI's Realtime protocol, and the one event that DashScope added.
+"""What a client says: the GA client events of OpenAI's Realtime protocol, what others added, and `sightline.say`.
 
-The dataclasses are the wire. `parse_client_event` reads one message; what it cannot read is a `WireError`, which
-becomes an `error` event. Older clients (beta, DashScope) send flat session fields; `SessionConfig` declares both forms
-and `sessions.merge` reads them.
+The dataclasses are the wire. `parse_client_event` reads one message and is generous: optional fields that it cannot read
+are as if they had not been sent. What it cannot read at all is a `WireError`, which becomes an `error` event. Older
+clients (beta, DashScope) send flat session fields; `SessionConfig` declares both forms and `config.merge` reads them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 from model.realtime.codec import UNSET, FieldError, Unset, decode, encode
+
+log = logging.getLogger(__name__)
 
 KEEP_NONE = {"keep_none": True}
 
@@ -42,7 +45,9 @@ class AudioFormat:
     type: str = "audio/pcm"
     rate: int | None = None
     sample_rate: int | None = None
-    """Sightline's own: the rate where GA's `rate` cannot say it (its type allows 24000 only)."""
+    """Sightline's own and DashScope's: the rate where GA's `rate` cannot say it (its type allows 24000 only)."""
+    sample_rate_hz: int | None = None
+    """vLLM-Omni's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class TurnDetection:
     silence_duration_ms: int | None = None
     create_response: bool | None = None
     interrupt_response: bool | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    """Of `semantic_vad`, which has no times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +77,15 @@ class VoiceName:
 
 @dataclass(frozen=True, slots=True)
 class AudioInput:
-    format: AudioFormat | None = None
+    format: AudioFormat | str | None = None
+    sample_rate_hz: int | None = None
     transcription: Transcription | Unset | None = field(default=UNSET, metadata=KEEP_NONE)
     turn_detection: TurnDetection | Unset | None = field(default=UNSET, metadata=KEEP_NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class AudioOutput:
-    format: AudioFormat | None = None
+    format: AudioFormat | str | None = None
     voice: str | VoiceName | None = None
     speed: float | None = None
 
@@ -92,19 +100,46 @@ Modalities: TypeAlias = tuple[Literal["text", "audio"], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the client carries out. `parameters`: a JSON schema."""
+
+    type: str = ""
+    name: str = ""
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    function: dict[str, Any] | None = None
+    """The same in the form of chat completions, which some clients send: name, description and parameters inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolName:
+    """`tool_choice` that names one function."""
+
+    name: str
+    type: str = "function"
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | ToolName
+
+
+@dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """`session.update`'s object. The fields after `tools` are the older, flat form."""
+    """`session.update`'s object. The fields after `tool_choice` are the older, flat form."""
 
     type: str | None = None
     instructions: str | None = None
     output_modalities: Modalities | None = None
     audio: Audio | None = None
     max_output_tokens: int | Literal["inf"] | None = None
-    tools: tuple[Any, ...] | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: ToolChoice | None = None
     modalities: Modalities | None = None
     voice: str | None = None
-    input_audio_format: str | None = None
-    output_audio_format: str | None = None
+    input_audio_format: str | AudioFormat | None = None
+    output_audio_format: str | AudioFormat | None = None
+    sample_rate: int | None = None
+    sample_rate_hz: int | None = None
+    temperature: float | None = None
     input_audio_transcription: Transcription | Unset | None = field(default=UNSET, metadata=KEEP_NONE)
     turn_detection: TurnDetection | Unset | None = field(default=UNSET, metadata=KEEP_NONE)
     max_response_output_tokens: int | Literal["inf"] | None = None
@@ -112,8 +147,26 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
+    """Without `session` (vLLM's turn-based clients name a `model` only) nothing changes."""
+
     TYPE: ClassVar[str] = "session.update"
-    session: SessionConfig
+    session: SessionConfig | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFinish:
+    """DashScope's: the client will say no more; answered by `session.finished` when everything is said."""
+
+    TYPE: ClassVar[str] = "session.finish"
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClose:
+    """vLLM-Omni's: answered by `session.closed`, and the connection ends."""
+
+    TYPE: ClassVar[str] = "session.close"
     event_id: str | None = None
 
 
@@ -122,16 +175,24 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class InputAudioBufferAppend:
-    """`audio`: base64 of little-endian 16-bit mono samples at the session's input rate."""
+    """`audio`: base64 of little-endian 16-bit mono samples at the session's input rate.
+
+    `video_frames` (vLLM-Omni's): base64 JPEGs of the time of this sound.
+    """
 
     TYPE: ClassVar[str] = "input_audio_buffer.append"
-    audio: str
+    audio: str | None = None
+    video_frames: tuple[str, ...] | None = None
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InputAudioBufferCommit:
+    """`final` false (vLLM-Omni's): the turn goes on, nothing is committed. `response_create`: and answer it, or do not."""
+
     TYPE: ClassVar[str] = "input_audio_buffer.commit"
+    final: bool | None = None
+    response_create: bool | None = None
     event_id: str | None = None
 
 
@@ -161,20 +222,26 @@ class Part:
     type: str
     text: str | None = None
     audio: str | None = None
-    transcript: str | None = None
+    transcript: str | None = field(default=None, metadata={"keep_none": lambda part: part.type == "input_audio"})
+    """Of sound that has no words yet it is null on the wire: some clients need the field."""
     image_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message of the conversation."""
+    """One item of the conversation: a message, a `function_call` or its `function_call_output`."""
 
     type: str
     role: Literal["user", "assistant", "system"] | None = None
-    content: tuple[Part, ...] = ()
+    content: tuple[Part, ...] = field(default=(), metadata={"omit": lambda item: item.type != "message"})
     id: str | None = None
     object: Literal["realtime.item"] | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    """JSON text."""
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +285,9 @@ class ResponseConfig:
     modalities: Modalities | None = None
     max_output_tokens: int | Literal["inf"] | None = None
     conversation: str | None = None
-    input: tuple[Any, ...] | None = None
-    tools: tuple[Any, ...] | None = None
+    input: tuple[Item, ...] | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: ToolChoice | None = None
     metadata: dict[str, str] | None = None
 
 
@@ -237,8 +305,26 @@ class ResponseCancel:
     event_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SightlineSay:
+    """Sightline's own: speak this text exactly, in the session's voice, the model choosing no word of it.
+
+    Answered like `response.create`, by one response with speech that can be cancelled and truncated. With `conversation`
+    "none" the model forgets it afterwards, and it becomes no item of the conversation.
+    """
+
+    TYPE: ClassVar[str] = "sightline.say"
+    text: str
+    conversation: Literal["auto", "none"] = "auto"
+    metadata: dict[str, str] | None = None
+    event_id: str | None = None
+
+
 ClientEvent: TypeAlias = (
     SessionUpdate
+    | SessionFinish
+    | SessionClose
+    | SightlineSay
     | InputAudioBufferAppend
     | InputAudioBufferCommit
     | InputAudioBufferClear
@@ -253,6 +339,9 @@ ClientEvent: TypeAlias = (
 
 CLIENT_EVENTS: tuple[type[ClientEvent], ...] = (
     SessionUpdate,
+    SessionFinish,
+    SessionClose,
+    SightlineSay,
     InputAudioBufferAppend,
     InputAudioBufferCommit,
     InputAudioBufferClear,
@@ -266,9 +355,21 @@ CLIENT_EVENTS: tuple[type[ClientEvent], ...] = (
 )
 _BY_TYPE: dict[str, type[ClientEvent]] = {event.TYPE: event for event in CLIENT_EVENTS}
 
+NEEDS_NO_ANSWER = frozenset(
+    {
+        "playback.ack",
+        "session.heartbeat",
+        "session.event_ack",
+        "turn.signal",
+        "output_audio_buffer.clear",  # of connections on which the server plays; this one sends as fast as it can
+        "transcription_session.update",
+    }
+)
+"""Events of other protocols that tell a server something it may as well not know."""
 
-def parse_client_event(message: str | bytes) -> ClientEvent:
-    """Reads one message; raises `WireError` for anything that is not a client event of this protocol."""
+
+def parse_client_event(message: str | bytes) -> ClientEvent | None:
+    """Reads one message, None when it needs no answer; raises `WireError` for anything that is no client event."""
     if len(message) > MAX_MESSAGE_BYTES:
         raise WireError(
             "message_too_large",
@@ -281,14 +382,20 @@ def parse_client_event(message: str | bytes) -> ClientEvent:
     if not isinstance(type_name, str):
         raise WireError("missing_type", "The message has no 'type' text.", "type", event_id)
     cls = _BY_TYPE.get(type_name)
+    if type_name in NEEDS_NO_ANSWER:
+        return None
     if cls is None:
         raise WireError(
             "unknown_event", f"Unknown event type {type_name[:80]!r}; known: {', '.join(_BY_TYPE)}.", "type", event_id
         )
+    left_out: list[str] = []
     try:
-        return decode(cls, data)
+        event = decode(cls, data, left_out=left_out)
     except FieldError as error:
         raise WireError("invalid_value", str(error), error.param, event_id) from None
+    if left_out:
+        log.info("%s: left out what cannot be read: %s", type_name, ", ".join(left_out[:10]))
+    return event
 
 
 def load_object(message: str | bytes) -> dict[str, Any]:

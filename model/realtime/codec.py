@@ -1,8 +1,9 @@
 """Frozen dataclasses to JSON objects and back, with errors that name the field.
 
 The declarations in `client_events` and `server_events` are the only description of the wire; this module turns them
-into JSON and reads them back strictly: a field of the wrong type, a missing field or a text that is not Unicode is a
-`FieldError`. Fields that a declaration does not know are ignored, because both dialects of the protocol grow.
+into JSON and reads them back. Fields that a declaration does not know are ignored, because all dialects of the protocol
+grow. A required field that is missing, of the wrong type or not Unicode is a `FieldError`. So is an optional one, unless
+the reader gives a list of what it leaves out: then such a field is as if it had not been sent.
 
 Supported annotations: str, int, float, bool, Literal, tuple[X, ...], dict[str, X], dataclasses and unions of those
 with None and `Unset`.
@@ -43,8 +44,11 @@ def _hints(cls: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def decode(cls: type[T], data: object, path: str = "") -> T:
-    """Builds a `cls` (a dataclass) from a JSON object; raises `FieldError`."""
+def decode(cls: type[T], data: object, path: str = "", left_out: list[str] | None = None) -> T:
+    """Builds a `cls` (a dataclass) from a JSON object; raises `FieldError`.
+
+    `left_out`: takes the paths of optional fields that cannot be read; without it they are errors like any other.
+    """
     if not isinstance(data, dict):
         raise FieldError(path, f"{path or 'the message'}: expected an object, got {_kind(data)}.")
     values: dict[str, Any] = {}
@@ -53,19 +57,25 @@ def decode(cls: type[T], data: object, path: str = "") -> T:
         if not field.init:
             continue
         param = f"{path}.{field.name}" if path else field.name
+        is_optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if field.name in data:
-            values[field.name] = _value(hints[field.name], data[field.name], param)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            try:
+                values[field.name] = _value(hints[field.name], data[field.name], param, left_out)
+            except FieldError:
+                if left_out is None or not is_optional:
+                    raise
+                left_out.append(param)
+        elif not is_optional:
             raise FieldError(param, f"Missing required field '{param}'.")
     return cls(**values)
 
 
-def _value(hint: Any, value: object, path: str) -> Any:
+def _value(hint: Any, value: object, path: str, left_out: list[str] | None) -> Any:
     if hint is Any:
         return value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return _union(typing.get_args(hint), value, path)
+        return _union(typing.get_args(hint), value, path, left_out)
     if origin is Literal:
         allowed = typing.get_args(hint)
         if not any(type(value) is type(choice) and value == choice for choice in allowed):
@@ -75,14 +85,14 @@ def _value(hint: Any, value: object, path: str) -> Any:
         if not isinstance(value, list):
             raise FieldError(path, f"{path}: expected an array, got {_kind(value)}.")
         element = typing.get_args(hint)[0]
-        return tuple(_value(element, part, f"{path}[{index}]") for index, part in enumerate(value))
+        return tuple(_value(element, part, f"{path}[{index}]", left_out) for index, part in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
             raise FieldError(path, f"{path}: expected an object, got {_kind(value)}.")
         element = typing.get_args(hint)[1]
-        return {key: _value(element, part, f"{path}.{key}") for key, part in value.items()}
+        return {key: _value(element, part, f"{path}.{key}", left_out) for key, part in value.items()}
     if dataclasses.is_dataclass(hint):
-        return decode(cast(type, hint), value, path)
+        return decode(cast(type, hint), value, path, left_out)
     return _scalar(hint, value, path)
 
 
@@ -113,15 +123,15 @@ def _unicode(value: str, path: str) -> str:
     return value
 
 
-def _union(choices: tuple[Any, ...], value: object, path: str) -> Any:
+def _union(choices: tuple[Any, ...], value: object, path: str, left_out: list[str] | None) -> Any:
     if value is None and types.NoneType in choices:
         return None
     real = [choice for choice in choices if choice is not types.NoneType and choice is not Unset]
     if len(real) == 1:
-        return _value(real[0], value, path)
+        return _value(real[0], value, path, left_out)
     for choice in real:
         try:
-            return _value(choice, value, path)
+            return _value(choice, value, path, left_out)
         except FieldError:
             continue
     expected = " or ".join(_names(choice) for choice in real)
@@ -131,7 +141,8 @@ def _union(choices: tuple[Any, ...], value: object, path: str) -> Any:
 def encode(value: Any) -> Any:
     """JSON-ready form of a declaration; fields that are `UNSET` or None are left out.
 
-    A field declared with `metadata={"keep_none": True}` is written as null when it is None.
+    A field declared with `metadata={"keep_none": True}` is written as null when it is None; instead of True there may be
+    a function of the declaration that says so. A field is left out where its `metadata={"omit": function}` says so.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         result: dict[str, Any] = {}
@@ -140,7 +151,7 @@ def encode(value: Any) -> Any:
             result["type"] = type_name
         for field in dataclasses.fields(value):
             part = getattr(value, field.name)
-            if part is UNSET or (part is None and not field.metadata.get("keep_none", False)):
+            if part is UNSET or field.metadata.get("omit", _never)(value) or (part is None and not _keeps(field, value)):
                 continue
             result[field.name] = encode(part)
         return result
@@ -149,6 +160,15 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: encode(part) for key, part in value.items()}
     return value
+
+
+def _never(owner: object) -> bool:
+    return False
+
+
+def _keeps(field: dataclasses.Field[Any], owner: object) -> bool:
+    keeps = field.metadata.get("keep_none", False)
+    return bool(keeps(owner)) if callable(keeps) else bool(keeps)
 
 
 def _names(hint: Any) -> str:

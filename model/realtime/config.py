@@ -1,4 +1,9 @@
-"""A session's effective configuration, and how `session.update` changes it."""
+"""A session's effective configuration, and how `session.update` changes it.
+
+Reading is generous: a value that this engine cannot follow (another's voice, a speed, a threshold out of range) leaves
+ours in force, and `session.updated` says what is in force. An error is only what the client must act on: a format of
+sound that would be misheard, turns that nobody would find, instructions that do not fit.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +15,57 @@ from model.realtime.client_events import (
     AudioFormat,
     AudioInput,
     AudioOutput,
+    Item,
     Modalities,
     ResponseConfig,
     SessionConfig,
+    Tool,
+    ToolChoice,
     Transcription,
     TurnDetection,
     VoiceName,
     WireError,
 )
 from model.realtime.codec import UNSET, Unset, encode
+from model.realtime.dialects import GA, Dialect
 
-INPUT_RATES_HZ = (16_000, 24_000)
+INPUT_RATES_HZ = (8_000, 16_000, 24_000, 48_000)
 SPEECH_RATE_HZ = 24_000
 MAX_INSTRUCTIONS_CHARS = 32_768
 MAX_OUTPUT_TOKENS = 4096
+MAX_TOOLS = 128
+PCM_NAMES = ("audio/pcm", "audio/pcm16", "pcm", "pcm16", "pcm24", "pcm_s16le", "s16le")
+"""Names of 16-bit little-endian samples."""
+
+SILENCE_MS_OF_EAGERNESS = {"low": 1200, "medium": 700, "auto": 700, "high": 400}
+"""`semantic_vad` asks for patience by name; this engine ends a turn by silence, so the name becomes a silence."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceActivity:
-    """Server-side turn detection, with GA's defaults."""
+    """Server-side turn detection, with GA's defaults. `eagerness`: it was asked for as `semantic_vad`."""
 
     threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 500
     create_response: bool = True
     interrupt_response: bool = True
+    eagerness: str | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """As the session object shows it."""
+        common = {"create_response": self.create_response, "interrupt_response": self.interrupt_response}
+        if self.eagerness is not None:
+            return {"type": "semantic_vad", "eagerness": self.eagerness, **common}
+        return {
+            "type": "server_vad",
+            "threshold": self.threshold,
+            "prefix_padding_ms": self.prefix_padding_ms,
+            "silence_duration_ms": self.silence_duration_ms,
+            **common,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,8 @@ class LiveConfig:
     turn_detection: VoiceActivity | None = None
     transcription: Transcription | None = None
     max_output_tokens: int | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
 
     @property
     def modalities(self) -> Modalities:
@@ -67,77 +98,98 @@ class LiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """What `response.create` asked for, the session's configuration filled in."""
+    """What `response.create` (or `sightline.say`) asked for, the session's configuration filled in."""
 
     speech: bool
     max_tokens: int | None
     instructions: str | None = None
     metadata: dict[str, str] | None = None
+    tools: tuple[Tool, ...] | None = None
+    """Other tools than the session's."""
+    tool_choice: ToolChoice = "auto"
+    in_conversation: bool = True
+    input: tuple[Item, ...] | None = None
+    """What an out-of-band response answers, instead of the conversation."""
+    said: str | None = None
+    """The text to speak; nothing is made up."""
 
 
-def initial(abilities: Abilities) -> LiveConfig:
+def initial(abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
     """GA's defaults: turns are detected by the engine, when it has a detector; no transcription."""
     detection = VoiceActivity() if abilities.has_voice_detector else None
     speaks = bool(abilities.voices)
-    return LiveConfig(abilities.voices[0] if speaks else "", speech=speaks, turn_detection=detection)
+    return LiveConfig(
+        abilities.voices[0] if speaks else "",
+        speech=speaks,
+        turn_detection=detection,
+        input_rate_hz=dialect.input_rate_hz,
+    )
 
 
-def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities) -> LiveConfig:
-    """`current` with what `update` gives; raises `WireError` and changes nothing when any of it cannot be done."""
+def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
+    """`current` with what of `update` can be done; raises `WireError`, and changes nothing, where the client must act."""
     if update.type not in (None, "realtime"):
-        raise _bad("session.type", f"expected 'realtime', got {update.type!r}")
-    if update.tools:
-        raise _bad("session.tools", "this engine calls no tools; send an empty list")
+        raise _bad("session.type", f"expected 'realtime', got {update.type[:40]!r}; this engine only holds conversations")
     audio_in, audio_out = _audio(update)
     changes: dict[str, Any] = {}
     if update.instructions is not None:
         changes["instructions"] = _instructions(update.instructions, "session.instructions")
     modalities = first(update.output_modalities, update.modalities)
-    if modalities is not None:
-        changes["speech"] = wants_speech(modalities, "session.output_modalities", bool(abilities.voices))
-    limit = update.max_output_tokens if update.max_output_tokens is not None else update.max_response_output_tokens
+    if modalities:
+        changes["speech"] = "audio" in modalities and bool(abilities.voices)
+    limit = first(update.max_output_tokens, update.max_response_output_tokens)
     if limit is not None:
-        changes["max_output_tokens"] = token_limit(limit, "session.max_output_tokens")
-    if audio_in.format is not None:
-        changes["input_rate_hz"] = _input_rate(audio_in.format)
+        changes["max_output_tokens"] = token_limit(limit, current.max_output_tokens)
+    rate_hz = _input_rate(audio_in, update, dialect)
+    if rate_hz is not None:
+        changes["input_rate_hz"] = rate_hz
     if not isinstance(audio_in.transcription, Unset):
         changes["transcription"] = audio_in.transcription
     if not isinstance(audio_in.turn_detection, Unset):
-        changes["turn_detection"] = _voice_activity(audio_in.turn_detection, abilities)
+        changes["turn_detection"] = _voice_activity(audio_in.turn_detection, current.turn_detection, abilities)
     if audio_out.format is not None:
         _check_output(audio_out.format)
     if audio_out.voice is not None:
-        changes["voice"] = _voice(audio_out.voice, abilities)
-    if audio_out.speed not in (None, 1.0):
-        raise _bad("session.audio.output.speed", "this engine speaks at speed 1.0; change the speed where it is played")
+        changes["voice"] = _voice(audio_out.voice, abilities) or current.voice
+    if update.tools is not None:
+        changes["tools"] = read_tools(update.tools, "session.tools")
+    if update.tool_choice is not None:
+        changes["tool_choice"] = update.tool_choice
     return replace(current, **changes)
 
 
 def response_request(asked: ResponseConfig, config: LiveConfig) -> ReplyRequest:
     """`response.create`'s object over the session's configuration; raises `WireError` for what cannot be done."""
-    if asked.conversation not in (None, "auto"):
-        raise _bad("response.conversation", f"only 'auto' is served, got {asked.conversation[:40]!r}")
-    if asked.input:
-        raise _bad("response.input", "replies are made from the conversation; create items in it instead")
-    if asked.tools:
-        raise _bad("response.tools", "this engine calls no tools")
-    modalities = asked.output_modalities if asked.output_modalities is not None else asked.modalities
+    modalities = first(asked.output_modalities, asked.modalities)
     speech = config.speech
-    if modalities is not None:
-        speech = wants_speech(modalities, "response.output_modalities", bool(config.voice))
+    if modalities:
+        speech = "audio" in modalities and bool(config.voice)
     limit = config.max_output_tokens
     if asked.max_output_tokens is not None:
-        limit = token_limit(asked.max_output_tokens, "response.max_output_tokens")
+        limit = token_limit(asked.max_output_tokens, limit)
     instructions = None
     if asked.instructions is not None:
         instructions = _instructions(asked.instructions, "response.instructions")
-    return ReplyRequest(speech, limit, instructions, asked.metadata)
+    in_conversation = asked.conversation != "none"
+    if asked.input is not None and in_conversation:
+        raise _bad("response.input", "only a response with conversation 'none' has an input of its own")
+    tools = None if asked.tools is None else read_tools(asked.tools, "response.tools")
+    return ReplyRequest(
+        speech,
+        limit,
+        instructions,
+        asked.metadata,
+        tools=None if tools == config.tools else tools,
+        tool_choice=config.tool_choice if asked.tool_choice is None else asked.tool_choice,
+        in_conversation=in_conversation,
+        input=asked.input,
+    )
 
 
 def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[str, Any]:
     """The `session` object of session.created and session.updated.
 
-    GA's type allows no `rate` but 24000, so a rate of 16000 is given as `sample_rate` and `rate` is left out. `voices`
+    GA's type allows no `rate` but 24000, so another rate is given as `sample_rate` and `rate` is left out. `voices`
     (those that this model has) is Sightline's own.
     """
     detection = config.turn_detection
@@ -152,13 +204,13 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
         "instructions": config.instructions,
         "output_modalities": list(config.modalities),
         "max_output_tokens": "inf" if config.max_output_tokens is None else config.max_output_tokens,
-        "tools": [],
-        "tool_choice": "none",
+        "tools": [encode(tool) for tool in config.tools],
+        "tool_choice": encode(config.tool_choice),
         "audio": {
             "input": {
                 "format": input_format,
                 "transcription": None if config.transcription is None else encode(config.transcription),
-                "turn_detection": None if detection is None else {"type": "server_vad"} | encode(detection),
+                "turn_detection": None if detection is None else detection.wire(),
             },
             "output": {
                 "format": {"type": "audio/pcm", "rate": SPEECH_RATE_HZ},
@@ -169,21 +221,30 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
     }
 
 
-def wants_speech(modalities: Modalities, param: str, can_speak: bool) -> bool:
-    """GA says audio or text; the older form says both, which is speech with its transcript."""
-    if not modalities:
-        raise _bad(param, "expected ['audio'] or ['text'], got an empty array")
-    if "audio" in modalities and not can_speak:
-        raise _bad(param, "this model has no voice; use ['text']")
-    return "audio" in modalities
-
-
-def token_limit(limit: int | Literal["inf"], param: str) -> int | None:
+def token_limit(limit: int | Literal["inf"], current: int | None) -> int | None:
+    """None: as many as the model likes. A limit that is none leaves the current one."""
     if limit == "inf":
         return None
-    if not 1 <= limit <= MAX_OUTPUT_TOKENS:
-        raise _bad(param, f"expected 1 to {MAX_OUTPUT_TOKENS} or 'inf', got {limit}")
-    return limit
+    return min(limit, MAX_OUTPUT_TOKENS) if limit >= 1 else current
+
+
+def read_tools(tools: tuple[Tool, ...], param: str) -> tuple[Tool, ...]:
+    """Function tools in one form; others (`mcp`, ...) cannot be carried out here and are left out."""
+    if len(tools) > MAX_TOOLS:
+        raise _bad(param, f"at most {MAX_TOOLS} tools, got {len(tools)}")
+    read = (_plain_tool(tool) for tool in tools)
+    return tuple(tool for tool in read if tool is not None)
+
+
+def _plain_tool(tool: Tool) -> Tool | None:
+    if tool.type != "function":
+        return None
+    inner = tool.function or {}
+    name, description, parameters = (inner.get(key) for key in ("name", "description", "parameters"))
+    name = tool.name or (name if isinstance(name, str) else "")
+    description = tool.description or (description if isinstance(description, str) else None)
+    parameters = tool.parameters or (parameters if isinstance(parameters, dict) else None)
+    return Tool("function", name, description, parameters) if name else None
 
 
 def first(*values: T | None) -> T | None:
@@ -194,24 +255,17 @@ def _audio(update: SessionConfig) -> tuple[AudioInput, AudioOutput]:
     """The GA form of the audio fields; flat fields fill what it leaves open."""
     audio_in = (update.audio and update.audio.input) or AudioInput()
     audio_out = (update.audio and update.audio.output) or AudioOutput()
-    if audio_in.format is None and update.input_audio_format is not None:
-        audio_in = replace(audio_in, format=_flat_format(update.input_audio_format, 24_000, "input"))
+    if audio_in.format is None:
+        audio_in = replace(audio_in, format=update.input_audio_format)
     if audio_in.transcription is UNSET:
         audio_in = replace(audio_in, transcription=update.input_audio_transcription)
     if audio_in.turn_detection is UNSET:
         audio_in = replace(audio_in, turn_detection=update.turn_detection)
-    if audio_out.format is None and update.output_audio_format is not None:
-        audio_out = replace(audio_out, format=_flat_format(update.output_audio_format, SPEECH_RATE_HZ, "output"))
+    if audio_out.format is None:
+        audio_out = replace(audio_out, format=update.output_audio_format)
     if audio_out.voice is None:
         audio_out = replace(audio_out, voice=update.voice)
     return audio_in, audio_out
-
-
-def _flat_format(name: str, rate_hz: int, side: str) -> AudioFormat:
-    """`pcm16` is OpenAI's beta name (24 kHz); `pcm`, `pcm24` and `pcm16` with a rate are other engines'."""
-    if name not in ("pcm16", "pcm", "pcm24"):
-        raise _bad(f"session.{side}_audio_format", f"expected 'pcm16', got {name[:40]!r}")
-    return AudioFormat(rate=rate_hz)
 
 
 def _instructions(text: str, param: str) -> str:
@@ -220,49 +274,68 @@ def _instructions(text: str, param: str) -> str:
     return text
 
 
-def _input_rate(audio: AudioFormat) -> int:
-    if audio.type not in ("audio/pcm", "pcm16"):
-        raise _bad("session.audio.input.format.type", f"expected 'audio/pcm' (16 bits), got {audio.type[:40]!r}")
-    rate_hz = first(audio.sample_rate, audio.rate) or SPEECH_RATE_HZ
+def _input_rate(audio_in: AudioInput, update: SessionConfig, dialect: Dialect) -> int | None:
+    """The rate of the sound to come; None when nothing is said of it."""
+    given = audio_in.format
+    named = AudioFormat(given) if isinstance(given, str) else given
+    if named is not None and named.type.lower() not in PCM_NAMES:
+        raise _bad("session.audio.input.format.type", f"expected 'audio/pcm' (16 bits), got {named.type[:40]!r}")
+    of_format = (named.sample_rate, named.sample_rate_hz, named.rate) if named is not None else ()
+    rate_hz = first(*of_format, audio_in.sample_rate_hz, update.sample_rate_hz, update.sample_rate)
+    if rate_hz is None:
+        return None if named is None else dialect.input_rate_hz
     if rate_hz not in INPUT_RATES_HZ:
-        raise _bad("session.audio.input.format.rate", f"expected 16000 or 24000, got {rate_hz}")
+        known = ", ".join(map(str, INPUT_RATES_HZ))
+        raise _bad("session.audio.input.format.rate", f"expected one of {known}, got {rate_hz}")
     return rate_hz
 
 
-def _check_output(audio: AudioFormat) -> None:
-    if audio.type not in ("audio/pcm", "pcm16"):
-        raise _bad("session.audio.output.format.type", f"expected 'audio/pcm' (16 bits), got {audio.type[:40]!r}")
-    if audio.rate not in (None, SPEECH_RATE_HZ):
-        raise _bad("session.audio.output.format.rate", f"expected {SPEECH_RATE_HZ}, got {audio.rate}")
+def _check_output(audio: AudioFormat | str) -> None:
+    """Another rate than ours is a wish: `session.updated` says what comes."""
+    name = audio if isinstance(audio, str) else audio.type
+    if name.lower() not in PCM_NAMES:
+        raise _bad("session.audio.output.format.type", f"expected 'audio/pcm' (16 bits), got {name[:40]!r}")
 
 
-def _voice(voice: str | VoiceName, abilities: Abilities) -> str:
+def _voice(voice: str | VoiceName, abilities: Abilities) -> str | None:
+    """A voice that this model has; None for others' voices."""
     name = (voice.id if isinstance(voice, VoiceName) else voice).lower()
-    for known in abilities.voices:
-        if known.lower() == name:
-            return known
-    raise _bad("session.audio.output.voice", f"no voice {name[:40]!r}; this model has {', '.join(abilities.voices)}")
+    return next((known for known in abilities.voices if known.lower() == name), None)
 
 
-def _voice_activity(detection: TurnDetection | None, abilities: Abilities) -> VoiceActivity | None:
-    param = "session.audio.input.turn_detection"
-    if detection is None:
+def _voice_activity(
+    detection: TurnDetection | None, current: VoiceActivity | None, abilities: Abilities
+) -> VoiceActivity | None:
+    if detection is None or detection.type in ("none", "null"):
         return None
-    if detection.type not in ("server_vad", "semantic_vad"):
-        raise _bad(f"{param}.type", f"expected 'server_vad' or null, got {detection.type[:40]!r}")
-    if detection.type == "semantic_vad":
-        raise _bad(f"{param}.type", "this engine has no semantic turn detection; use 'server_vad' or null")
     if not abilities.has_voice_detector:
-        raise _bad(f"{param}.type", "this engine was started without a voice detector; use null and commit turns")
-    given = {name: value for name, value in encode(detection).items() if name != "type"}
-    result = replace(VoiceActivity(), **given)
-    if not 0.0 <= result.threshold <= 1.0:
-        raise _bad(f"{param}.threshold", f"expected 0 to 1, got {result.threshold}")
-    if not 0 <= result.prefix_padding_ms <= 5_000:
-        raise _bad(f"{param}.prefix_padding_ms", f"expected 0 to 5000, got {result.prefix_padding_ms}")
-    if not 100 <= result.silence_duration_ms <= 10_000:
-        raise _bad(f"{param}.silence_duration_ms", f"expected 100 to 10000, got {result.silence_duration_ms}")
-    return result
+        raise _bad(
+            "session.audio.input.turn_detection.type",
+            "this engine was started without a voice detector; use null and commit turns",
+        )
+    switches = {
+        name: value
+        for name in ("create_response", "interrupt_response")
+        if (value := getattr(detection, name)) is not None
+    }
+    if detection.type == "semantic_vad":
+        eagerness = detection.eagerness or "auto"
+        silence_ms = SILENCE_MS_OF_EAGERNESS[eagerness]
+        return replace(VoiceActivity(), silence_duration_ms=silence_ms, eagerness=eagerness, **switches)
+    before = current if current is not None and current.eagerness is None else VoiceActivity()
+    threshold = _within(detection.threshold, 0.0, 1.0, before.threshold)
+    return replace(
+        VoiceActivity(),
+        threshold=threshold,
+        prefix_padding_ms=round(_within(detection.prefix_padding_ms, 0, 5_000, before.prefix_padding_ms)),
+        silence_duration_ms=round(_within(detection.silence_duration_ms, 100, 10_000, before.silence_duration_ms)),
+        **switches,
+    )
+
+
+def _within(value: float | None, least: float, most: float, otherwise: float) -> float:
+    """A value out of its range (DashScope allows thresholds from -1) is taken to the nearest end."""
+    return otherwise if value is None else min(max(value, least), most)
 
 
 def _bad(param: str, message: str) -> WireError:

@@ -36,6 +36,22 @@ class SessionUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFinished:
+    """DashScope's answer to `session.finish`."""
+
+    TYPE: ClassVar[str] = "session.finished"
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """vLLM-Omni's answer to `session.close`; the connection ends after it."""
+
+    TYPE: ClassVar[str] = "session.closed"
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationItemAdded:
     TYPE: ClassVar[str] = "conversation.item.added"
     item: Item
@@ -325,6 +341,31 @@ class OutputTextDone:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionCallArgumentsDelta:
+    """`delta`: a piece of the arguments' JSON text."""
+
+    TYPE: ClassVar[str] = "response.function_call_arguments.delta"
+    response_id: str
+    item_id: str
+    call_id: str
+    delta: str
+    output_index: int = 0
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallArgumentsDone:
+    TYPE: ClassVar[str] = "response.function_call_arguments.done"
+    response_id: str
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str
+    output_index: int = 0
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorEvent:
     TYPE: ClassVar[str] = "error"
     error: EventError
@@ -343,6 +384,8 @@ class UnknownServerEvent:
 ServerEvent: TypeAlias = (
     SessionCreated
     | SessionUpdated
+    | SessionFinished
+    | SessionClosed
     | ConversationItemAdded
     | ConversationItemDone
     | ConversationItemRetrieved
@@ -367,6 +410,8 @@ ServerEvent: TypeAlias = (
     | OutputTranscriptDone
     | OutputTextDelta
     | OutputTextDone
+    | FunctionCallArgumentsDelta
+    | FunctionCallArgumentsDone
     | ErrorEvent
     | UnknownServerEvent
 )
@@ -374,6 +419,8 @@ ServerEvent: TypeAlias = (
 SERVER_EVENTS: tuple[type[Any], ...] = (
     SessionCreated,
     SessionUpdated,
+    SessionFinished,
+    SessionClosed,
     ConversationItemAdded,
     ConversationItemDone,
     ConversationItemRetrieved,
@@ -398,6 +445,8 @@ SERVER_EVENTS: tuple[type[Any], ...] = (
     OutputTranscriptDone,
     OutputTextDelta,
     OutputTextDone,
+    FunctionCallArgumentsDelta,
+    FunctionCallArgumentsDone,
     ErrorEvent,
 )
 _BY_TYPE: dict[str, type[Any]] = {event.TYPE: event for event in SERVER_EVENTS}
