@@ -99,8 +99,8 @@ class Prose:
 class CallFinder:
     """Parts a reply's text into prose and calls while it streams. Owned by one thread.
 
-    `push` gives what is certain: a beginning of the mark is held back until it is one or is not. What stands between the
-    marks and is no call is prose, marks and all. White space around calls is dropped.
+    `push` gives what is certain: a beginning of the mark is held back until it is one or is not. What stands between
+    the marks and is no call is prose, marks and all. White space around calls is dropped.
     """
 
     def __init__(self) -> None:
@@ -164,6 +164,13 @@ class CallFinder:
         if text:
             self._after_call = False
             found.append(Prose(text))
+
+
+def prose_of(text: str) -> str:
+    """A whole reply's text without its calls."""
+    finder = CallFinder()
+    parts = [*finder.push(text), *finder.finish()]
+    return "".join(part.text for part in parts if isinstance(part, Prose))
 
 
 def _n_begun(text: str, mark: str) -> int:

@@ -26,6 +26,14 @@ class SpeechDelta:
 
 
 @dataclass(frozen=True)
+class CallMade:
+    """The model has called a tool; it is neither spoken nor part of the text. `arguments`: JSON text of an object."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class ReplyStats:
     """Times are from the call of reply(), in seconds; None where there was none."""
 
@@ -52,4 +60,4 @@ class ReplyDone:
     stats: ReplyStats
 
 
-ReplyEvent = TextDelta | SpeechDelta | ReplyDone
+ReplyEvent = TextDelta | SpeechDelta | CallMade | ReplyDone

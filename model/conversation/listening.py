@@ -245,13 +245,21 @@ class Listener:
 
     # ---- text and turns --------------------------------------------------------------------------------------------
 
-    def read(self, ids: tuple[int, ...], item: int, role: str) -> None:
-        """Reads text of the user's turn, or an earlier reply."""
+    @property
+    def has_inputs(self) -> bool:
+        """Something was heard or seen that has not been read yet."""
+        return self.inputs.stream is not None or bool(self.inputs.pictures)
+
+    def read(self, ids: tuple[int, ...], item: int, role: str, *, goes_on: bool = False) -> None:
+        """Reads text of the user's turn, or an earlier reply; `goes_on`: more of the reply that was read last."""
         self.commit()
         if role == "user":
             self._read([TextRows(item, Kind.TEXT, ids)])
         else:
-            self.open_assistant()
+            if goes_on and self.state.role == "assistant":
+                self.context.pending.pop()  # the end of the turn, which is not there yet
+            else:
+                self.open_assistant()
             self.context.prefill([TextRows(item, Kind.REPLY, ids, in_talker=False)])
             self.end_assistant()
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from model.conversation.context import Context
-from model.conversation.plain_decoding import PlainSpeaker, PlainWriter
+from model.conversation.plain_decoding import PlainSpeaker, PlainWriter, TokenSource
 from model.conversation.reply import Makers, ReplyOptions
+from model.conversation.saying import ForcedWriter
 from model.network.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -44,14 +45,35 @@ class MakerSource:
         """For one reply; `hidden` [1, H] is the Thinker's state after the assistant's header."""
         options = replace(options, seed=options.seed & SEED_MASK)
         voice_seed = options.seed ^ VOICE_SEED
-        if self._graphs is not None:
+        # The recorded steps do not know where a call begins, which must not be spoken.
+        if self._graphs is not None and not options.finds_calls:
             return self._begin_graphs(self._graphs, options, hidden, item, voice_seed)
         flash, context = self._flash, self._context
         writer = PlainWriter(flash, context, options.thinker, hidden, options.seed, options.max_tokens, item)
-        speaker = None
-        if options.speech:
-            speaker = PlainSpeaker(flash, context, writer, options.voice, options.talker, options.predictor, voice_seed)
-        return Makers(writer, speaker, depth=1)
+        speaker = self._plain_speaker(writer, options, voice_seed) if options.speech else None
+        return Makers(writer, speaker, depth=1, mute_from=writer.mute_from)
+
+    @torch.inference_mode()
+    def begin_saying(self, options: ReplyOptions, hidden: Tensor, item: int, ids: tuple[int, ...]) -> Makers:
+        """The same for a text that is given: `ids`. `options.max_tokens` bounds the tokens with the holds between."""
+        options = replace(options, seed=options.seed & SEED_MASK)
+        voice_seed = options.seed ^ VOICE_SEED
+        if self._graphs is None or not options.speech:
+            writer = ForcedWriter(self._flash, self._context, hidden, ids, item, options.max_tokens)
+            speaker = self._plain_speaker(writer, options, voice_seed) if options.speech else None
+            return Makers(writer, speaker, depth=1)
+        # The voice's recorded steps read the text from the recorded writer's buffers; it has nothing else to do.
+        text = self._graphs.writer.buffers.text
+        text.reset()
+        writer = ForcedWriter(self._flash, self._context, hidden, ids, item, options.max_tokens, text)
+        assert self._graphs.speaker is not None
+        self._graphs.speaker.begin(options.voice, voice_seed)
+        return Makers(writer, self._graphs.speaker, depth=1)
+
+    def _plain_speaker(self, writer: TokenSource, options: ReplyOptions, seed: int) -> PlainSpeaker:
+        return PlainSpeaker(
+            self._flash, self._context, writer, options.voice, options.talker, options.predictor, seed
+        )  # fmt: skip
 
     @staticmethod
     def _begin_graphs(

@@ -20,17 +20,34 @@ if TYPE_CHECKING:
     from model.network.code_predictor import PredictorWorkspace
 
 
-class PlainWriter:
+class TokenSource:
+    """The tokens of a reply so far, as a plain speaker reads them. `spoken_end`: from there on none is spoken."""
+
+    def __init__(self) -> None:
+        self.tokens: list[Tensor] = []  # [1] each, on the device
+        self.spoken_end: int | None = None
+
+    def mute_from(self, count: int) -> None:
+        """What comes after the first `count` tokens is not spoken (it is a tool call)."""
+        self.spoken_end = count
+
+    @property
+    def n_spoken(self) -> int:
+        """How many tokens there are to speak."""
+        return len(self.tokens) if self.spoken_end is None else min(len(self.tokens), self.spoken_end)
+
+
+class PlainWriter(TokenSource):
     """The Thinker's side of one reply."""
 
     def __init__(
         self, flash: Flash, context: Context, sampling: Sampling, hidden: Tensor, seed: int, max_tokens: int, item: int
     ) -> None:
         """`hidden` [1, H] is the Thinker's state after the assistant's header."""
+        super().__init__()
         self._flash, self._context = flash, context
         self._hidden, self._max_tokens, self._item = hidden, max_tokens, item
         self._sampler = Sampler(sampling, flash.config.thinker.text.vocab_size, flash.generator(seed))
-        self.tokens: list[Tensor] = []  # [1] each, on the device
         self.seconds = 0.0
 
     def write(self, count: int) -> Ticket[Written]:
@@ -57,7 +74,7 @@ class PlainSpeaker:
     """The Talker's side of one reply: its prompt, its frames, their sound, and the text that it is given."""
 
     def __init__(
-        self, flash: Flash, context: Context, writer: PlainWriter, voice: str, talker: Sampling, predictor: Sampling,
+        self, flash: Flash, context: Context, writer: TokenSource, voice: str, talker: Sampling, predictor: Sampling,
         seed: int,
     ) -> None:  # fmt: skip
         assert flash.config.talker is not None
@@ -125,12 +142,12 @@ class PlainSpeaker:
 
     def _text(self) -> Tensor:
         """What this frame is given to say [1, H]: its token, or the end of text once, then padding."""
-        tokens = self._writer.tokens
-        if self._n_frames < len(tokens):
-            token = tokens[self._n_frames]
+        writer = self._writer
+        if self._n_frames < writer.n_spoken:
+            token = writer.tokens[self._n_frames]
             row: Tensor = self._talker.text_projection(self._flash.thinker.embed(token))
             return row
-        return self._rows.eos if self._n_frames == len(tokens) else self._rows.pad
+        return self._rows.eos if self._n_frames == writer.n_spoken else self._rows.pad
 
     def _read(self, rows: Tensor) -> Tensor:
         """Rows [n, H] -> the hidden state of the last one [1, H]."""

@@ -7,15 +7,17 @@ makes text and speech, step by step or in graphs, stands behind `decoding.py`. S
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
 
+from model.conversation.calls import Call, CallFinder, Prose
 from model.conversation.decoding import Speaker, Spoken, Ticket, Writer, Written
-from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
+from model.conversation.events import CallMade, ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
 from model.conversation.schedule import FRAMES_PER_S, Situation, Task, next_work
 from model.network.sampling import Sampling
 from model.prompts import TEXT_LEAD_FRAMES
@@ -33,12 +35,21 @@ FRAMES_PER_LETTER = 0.9
 Asked = Ticket[Written] | Ticket[Spoken]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a reply that the voice begins anew: what had been written and spoken before it."""
+
+    n_tokens: int
+    n_frames: int
+
+
 @dataclass
 class SpokenText:
     """Which text belongs to which moment of the speech."""
 
     item: int
     is_aligned: bool
+    samples_per_frame: int = 1920
     tokens: list[int] = field(default_factory=list)
     n_letters: list[int] = field(default_factory=list)  # decoded so far, after each token
     n_frames: int = 0
@@ -46,6 +57,25 @@ class SpokenText:
     first_samples: int = 0
     is_complete: bool = False  # text and speech reached their ends
     text: str = ""
+    has_calls: bool = False  # tools were offered: the text may hold calls
+    stretches: list[Stretch] = field(default_factory=lambda: [Stretch(0, 0)])
+
+    def begin_stretch(self) -> None:
+        """The voice begins anew here: later tokens and frames are counted together from here on."""
+        self.stretches.append(Stretch(len(self.tokens), self.n_frames))
+
+    def letters_heard(self, heard_ms: float) -> int:
+        """How many letters of the text were spoken in the first `heard_ms` of the speech."""
+        n_tokens = self.tokens_heard(self.frames_heard(heard_ms)) if heard_ms else 0
+        return self.n_letters[n_tokens - 1] if n_tokens else 0
+
+    def frames_heard(self, heard_ms: float) -> int:
+        """Codec frames begun within the first `heard_ms` of the speech."""
+        if not self.n_frames:
+            return 0
+        missing = self.samples_per_frame - self.first_samples  # the first frame is shorter
+        samples = heard_ms * SPEECH_RATE_HZ / 1000
+        return min(self.n_frames, ceil((samples + missing) / self.samples_per_frame))
 
     def tokens_heard(self, heard_frames: int) -> int:
         """How many tokens were spoken in the first `heard_frames` frames."""
@@ -53,7 +83,10 @@ class SpokenText:
             return len(self.tokens)
         if self.is_aligned:
             # A word is spoken some frames after its token was given; what follows a word is heard with it.
-            return max(0, min(len(self.tokens), heard_frames - TEXT_LEAD_FRAMES))
+            begun = max((part for part in self.stretches if part.n_frames <= heard_frames), key=lambda p: p.n_tokens)
+            within = heard_frames - begun.n_frames - TEXT_LEAD_FRAMES
+            next_ones = (part.n_tokens for part in self.stretches if part.n_tokens > begun.n_tokens)
+            return min(max(begun.n_tokens, begun.n_tokens + within), next(next_ones, len(self.tokens)))
         total_letters = self.n_letters[-1] if self.n_letters else 0
         rate = total_letters / self.n_frames if self.is_complete else 1 / FRAMES_PER_LETTER
         letters = heard_frames * rate
@@ -72,6 +105,8 @@ class ReplyOptions:
     talker: Sampling
     predictor: Sampling
     seed: int
+    finds_calls: bool = False  # tools are offered: calls are taken out of the text and not spoken
+    opening: str = ""  # what the reply begins with, written already
 
 
 @dataclass(frozen=True)
@@ -81,6 +116,8 @@ class Makers:
     writer: Writer
     speaker: Speaker | None
     depth: int
+    mute_from: Callable[[int], None] | None = None
+    """Ends the text for the speaker after so many tokens; given where calls are found."""
 
 
 class Reply:
@@ -100,10 +137,17 @@ class Reply:
         self._n_asked_tokens = self._n_asked_frames = 0
         self._text_stop: str | None = None  # None while text is being written
         self._speech_stop: str | None = None if makers.speaker is not None else "none"
+        self._first_token = len(spoken.tokens)
+        self._first_frame = spoken.n_frames
+        self._finder = CallFinder() if options.finds_calls else None
+        self._n_released = 0  # tokens that are certainly no part of a call
+        self._muted = False
 
     @torch.inference_mode()
     def run(self) -> Generator[ReplyEvent, None, None]:
         """Makes the reply, one event at a time."""
+        if self._finder is not None:
+            yield from self._parts(self._finder.push(self.options.opening), 0)
         under_way: deque[Asked] = deque()
         while True:
             while len(under_way) < self.makers.depth and (asked := self._ask()) is not None:
@@ -111,6 +155,8 @@ class Reply:
             if not under_way:
                 break
             yield from self._take(under_way.popleft())
+        if self._finder is not None:
+            yield from self._parts(self._finder.finish(), len(self.spoken.tokens))
         self.spoken.is_complete = True
         yield self._done()
 
@@ -126,13 +172,16 @@ class Reply:
         """Asks for the next piece of work; None: nothing is left to ask for."""
         if self._speech_stop is None and self._n_asked_frames >= self._frame_bound():
             self._speech_stop = "length"
-        under_way = self._n_asked_frames - self.spoken.n_frames
+        under_way = self._n_asked_frames - (self.spoken.n_frames - self._first_frame)
+        text_open = self._text_stop is None and self._n_asked_tokens < self.options.max_tokens
+        n_tokens = self._n_asked_tokens if self._finder is None else self._n_released
         work = next_work(
             Situation(
                 lead_s=self.lead_s + under_way / FRAMES_PER_S,
                 has_spoken=self._first_speech_s is not None,
-                n_text_ahead=self._n_asked_tokens - self._n_asked_frames,
-                text_open=self._text_stop is None and self._n_asked_tokens < self.options.max_tokens,
+                n_text_ahead=n_tokens - self._n_asked_frames,
+                # What is said before a call is spoken first; then the rest is written.
+                text_open=text_open and not (self._muted and self._speech_stop is None),
                 speech_open=self._speech_stop is None,
             )
         )
@@ -155,25 +204,55 @@ class Reply:
         elif self._speech_stop in (None, "length"):
             yield from self._speak(result)
 
-    def _write(self, written: Written) -> Generator[TextDelta, None, None]:
+    def _write(self, written: Written) -> Generator[TextDelta | CallMade, None, None]:
         spoken = self.spoken
         if self._text_stop is not None:  # asked for before its end was known
             return
         if written.tokens and self._first_token_s is None:
             self._first_token_s = perf_counter() - self._started_s
         for number in written.tokens:
-            frame = len(spoken.tokens) + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
+            n_written = len(spoken.tokens) - self._first_token
+            frame = self._first_frame + n_written + (TEXT_LEAD_FRAMES if spoken.is_aligned else 0)
             text = self._detokenizer.push(number)
             spoken.text += text
             spoken.tokens.append(number)
             spoken.n_letters.append(len(spoken.text))
-            if text:
-                if self._first_text_s is None:
-                    self._first_text_s = perf_counter() - self._started_s
-                yield TextDelta(text, frame)
+            if self._finder is not None:
+                yield from self._parts(self._finder.push(text), frame)
+            elif text:
+                yield self._delta(text, frame)
         self._text_stop = written.stop
-        if self._text_stop is not None and not spoken.tokens:
+        if self._text_stop is not None and self._finder is not None and not self._muted:
+            self._n_released = len(spoken.tokens)
+        if self._text_stop is not None and len(spoken.tokens) == self._first_token:
             self._speech_stop = "none"  # nothing to say
+
+    def _delta(self, text: str, frame: int) -> TextDelta:
+        if self._first_text_s is None:
+            self._first_text_s = perf_counter() - self._started_s
+        return TextDelta(text, frame)
+
+    def _parts(self, parts: list[Prose | Call], frame: int) -> Generator[TextDelta | CallMade, None, None]:
+        """What a reply with tools consists of; its speech ends where the first call begins."""
+        assert self._finder is not None
+        for part in parts:
+            if isinstance(part, Call):
+                yield CallMade(part.name, part.arguments)
+            else:
+                yield self._delta(part.text, frame)
+        if self._muted:
+            return
+        if self._finder.in_call or any(isinstance(part, Call) for part in parts):
+            self._mute()
+        elif not self._finder.holds_back and self.spoken.text.strip():
+            self._n_released = len(self.spoken.tokens)
+
+    def _mute(self) -> None:
+        self._muted = True
+        if self.makers.mute_from is not None:
+            self.makers.mute_from(self._n_released)
+        if not self._n_released and self._speech_stop is None:
+            self._speech_stop = "none"
 
     def _speak(self, made: Spoken) -> Generator[SpeechDelta, None, None]:
         spoken = self.spoken
@@ -190,9 +269,10 @@ class Reply:
             self._speech_stop = "end"
 
     def _frame_bound(self) -> int:
-        if self._text_stop is None:
+        if self._text_stop is None and not self._muted:
             return self.options.max_frames
-        bound = FRAMES_PER_TOKEN_BOUND * len(self.spoken.tokens) + FRAMES_EXTRA_BOUND
+        n_tokens = self._n_released if self._muted else len(self.spoken.tokens) - self._first_token
+        bound = FRAMES_PER_TOKEN_BOUND * n_tokens + FRAMES_EXTRA_BOUND
         return min(self.options.max_frames, bound)
 
     def _done(self) -> ReplyDone:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import ceil, isfinite
+from collections import OrderedDict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from model.conversation.calls import prose_of
 from model.conversation.context import Context, Kind, Mark, TextRows
-from model.conversation.events import ReplyEvent
+from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats
 from model.conversation.listening import Listener, TurnState
 from model.conversation.makers import MakerSource
-from model.conversation.reply import SPEECH_RATE_HZ, Makers, Reply, ReplyOptions, SpokenText
+from model.conversation.reply import Makers, Reply, ReplyOptions, SpokenText
+from model.conversation.saying import HOLDS_PER_TOKEN_BOUND, ForcedWriter, stretches_of
+from model.conversation.transcription import Transcription
 from model.errors import InputError
 from model.memory import POSITIONS_MINIMUM
-from model.network.sampling import GREEDY, Sampler, Sampling
-from model.prompts import DEFAULT_INSTRUCTIONS, TRANSCRIBE_PROMPT
+from model.network.sampling import Sampling
+from model.prompts import DEFAULT_INSTRUCTIONS
 
 if TYPE_CHECKING:
     from model.flash import Flash
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 RATE_MIN_HZ, RATE_MAX_HZ = 4_000, 192_000
 PICTURE_TOKENS = 768  # of the largest picture by default, about 880 x 880 pixels
 REPLY_RESERVE = 16  # positions for headers and ends around a reply
+TEXTS_KEPT = 256  # replies that can still be shortened
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ class Session:
         self._open_reply: ReplyStream | None = None
         self._last: LastReply | None = None
         self._committed: tuple[Mark, TurnState] | None = None
+        self._texts: OrderedDict[int, SpokenText] = OrderedDict()
         if options.instructions:
             self._read_instructions()
         self._commit_mark()
@@ -149,20 +157,43 @@ class Session:
         return self._listener.see(rgb, float(at_s), self._new_item())
 
     @torch.inference_mode()
-    def read(self, text: str, role: str = "user") -> int:
-        """Takes typed text of the user's turn, or an earlier reply (role="assistant"); returns its id."""
+    def read(self, text: str, role: str = "user", *, goes_on: bool = False) -> int:
+        """Takes typed text of the user's turn, or an earlier reply (role="assistant"); returns its id.
+
+        `goes_on`: of a reply, more of the one that was read last; a long text can be read piece by piece.
+        """
         self._check_idle("read")
         if role not in ("user", "assistant"):
             raise InputError(f"role is {role!r}; expected 'user' or 'assistant'")
         ids = self.flash.encode_text(text)
         if not ids:
             raise InputError("the text is empty; give at least one character")
-        item = self._new_item()
-        self._listener.read(ids, item, role)
+        if role == "assistant" and goes_on and self._texts:
+            item = next(reversed(self._texts))
+        else:
+            goes_on, item = False, self._new_item()
+        self._listener.read(ids, item, role, goes_on=goes_on)
         if role == "assistant":
             self._forget_last()
+            self._remember_text(item, ids)
         self._commit_mark()
         return item
+
+    def _remember_text(self, item: int, ids: tuple[int, ...]) -> None:
+        """A reply that was read, so that it can be shortened like one that was made here."""
+        spoken = self._texts.get(item) or SpokenText(item, is_aligned=False)
+        detokenizer = self.flash.tokenizer.detokenizer()
+        for number in ids:
+            spoken.text += detokenizer.push(number)
+            spoken.tokens.append(number)
+            spoken.n_letters.append(len(spoken.text))
+        self._keep_spoken(spoken)
+
+    def _keep_spoken(self, spoken: SpokenText) -> None:
+        self._texts[spoken.item] = spoken
+        self._texts.move_to_end(spoken.item)
+        while len(self._texts) > TEXTS_KEPT:
+            self._texts.popitem(last=False)
 
     @torch.inference_mode()
     def commit(self) -> None:
@@ -197,10 +228,19 @@ class Session:
     # ---- replying ------------------------------------------------------------------------------------------------
 
     def reply(
-        self, *, max_tokens: int | None = None, speech: bool = True, max_frames: int | None = None
+        self,
+        *,
+        max_tokens: int | None = None,
+        speech: bool = True,
+        max_frames: int | None = None,
+        unasked: bool = False,
+        tools: bool = False,
+        opening: str = "",
     ) -> ReplyStream:
         """Replies to the user's turn: yields TextDelta and SpeechDelta as they are made, then ReplyDone.
 
+        `unasked`: also when the user has said nothing new. `tools`: the instructions offer tools; calls come as
+        CallMade and are neither spoken nor part of the text. `opening`: what the reply begins with (of a call).
         Closing it cancels the reply; what was generated stays until interrupt() shortens it. Raises
         InputError when there is nothing to reply to.
         """
@@ -211,27 +251,111 @@ class Session:
         if max_tokens < 1 or max_frames < 1:
             raise InputError(f"max_tokens is {max_tokens} and max_frames {max_frames}; expected 1 or more")
         started_s = perf_counter()
+        speech = speech and self.flash.talker is not None and not opening
         with torch.inference_mode():
             self._listener.commit()
-            if self._listener.state.role != "user":
+            if self._listener.state.role != "user" and not unasked:
                 self._commit_mark()
                 raise InputError("there is nothing to reply to; call hear(), see() or read() first")
-            reply = self._begin(max_tokens, max_frames, speech and self.flash.talker is not None, started_s)
-        self._open_reply = ReplyStream(self, reply)
+            ids = self.flash.encode_text(opening) if opening else ()
+            spoken, options, hidden = self._begin(max_tokens, max_frames, speech, ids)
+            options = replace(options, finds_calls=tools, opening=opening)
+            spoken.has_calls = tools
+            makers = self._makers.begin(options, hidden, spoken.item)
+            reply = Reply(self.flash, options, makers, spoken, started_s)
+        self._open_reply = ReplyStream(self, reply, reply.run())
         return self._open_reply
 
-    def _begin(self, max_tokens: int, max_frames: int, speech: bool, started_s: float) -> Reply:
-        context = self.context
+    def say(self, text: str, *, speech: bool = True) -> ReplyStream:
+        """Speaks this text exactly, as a reply whose words are given: the same events, and it can be cut like one.
+
+        Long texts are spoken sentence by sentence. Raises InputError for an empty text and one that does not fit the
+        budget of positions.
+        """
+        self._check_idle("say")
+        parts = [self.flash.encode_text(part) for part in stretches_of(text)]
+        if not text.strip() or not any(parts):
+            raise InputError("the text is empty; give at least one character")
+        # Of time-aligned text the holds take places, too.
+        bound = HOLDS_PER_TOKEN_BOUND if self.flash.is_time_aligned else 1
+        bounds = [bound * len(part) + REPLY_RESERVE for part in parts]
+        room = self.context.max_positions - REPLY_RESERVE
+        n_least = sum(len(part) for part in parts) * (2 if self.flash.is_time_aligned else 1)
+        if n_least > room // 2:
+            raise InputError(
+                f"the text needs about {n_least} positions and {room // 2} are there for a reply; say it in pieces, "
+                "or open the session with a larger max_positions"
+            )
+        started_s = perf_counter()
+        with torch.inference_mode():
+            self._listener.commit()
+            n_tokens = min(sum(bounds), room // 2)
+            speech = speech and self.flash.talker is not None
+            spoken, options, hidden = self._begin(n_tokens, self.flash.generation.max_frames, speech, ())
+            first = self._stretch(parts[0], bounds[0], options, hidden, spoken, started_s)
+        events = self._saying(first, list(zip(parts, bounds, strict=True))[1:], options, started_s)
+        self._open_reply = ReplyStream(self, first, events)
+        return self._open_reply
+
+    def _stretch(
+        self,
+        ids: tuple[int, ...],
+        bound: int,
+        options: ReplyOptions,
+        hidden: Tensor,
+        spoken: SpokenText,
+        started_s: float,
+    ) -> Reply:
+        options = replace(options, max_tokens=bound)
+        makers = self._makers.begin_saying(options, hidden, spoken.item, ids)
+        return Reply(self.flash, options, makers, spoken, started_s)
+
+    def _saying(
+        self, reply: Reply, later: list[tuple[tuple[int, ...], int]], options: ReplyOptions, started_s: float
+    ) -> Generator[ReplyEvent, None, None]:
+        """The events of all stretches as those of one reply."""
+        stats: list[ReplyStats] = []
+        spoken = reply.spoken
+        while True:
+            for event in reply.run():
+                if isinstance(event, ReplyDone):
+                    stats.append(event.stats)
+                else:
+                    yield event
+            if not later:
+                break
+            ids, bound = later.pop(0)
+            self.context.trim_talker()  # the voice begins anew
+            spoken.begin_stretch()
+            spoken.is_complete = False
+            writer = reply.makers.writer
+            assert isinstance(writer, ForcedWriter)
+            reply = self._stretch(ids, bound, options, writer.hidden, spoken, started_s)
+        yield ReplyDone(spoken.item, spoken.text, _joined(stats))
+
+    def _begin(
+        self, max_tokens: int, max_frames: int, speech: bool, opening: tuple[int, ...]
+    ) -> tuple[SpokenText, ReplyOptions, Tensor]:
+        """Opens the assistant's turn; gives the Thinker's hidden state [1, H] behind its header and the opening."""
+        context, options = self.context, self.options
         room = context.max_positions - REPLY_RESERVE
         max_tokens = max(1, min(max_tokens, room // 2))
-        context.make_room(max_tokens + REPLY_RESERVE)
+        context.make_room(max_tokens + len(opening) + REPLY_RESERVE)
         self._forget_last()
         mark, state = context.mark(), self._listener.state
         self._listener.open_assistant()
         hidden = context.prefill([])
-        spoken = SpokenText(self._new_item(), is_aligned=self.flash.is_time_aligned)
+        waves = self.flash.config.code2wav
+        spoken = SpokenText(
+            self._new_item(),
+            is_aligned=self.flash.is_time_aligned,
+            samples_per_frame=waves.samples_per_frame if waves is not None else 1,
+        )
         self._last = LastReply(mark, state, context.mark(), spoken)
-        options = self.options
+        if opening:
+            hidden = context.prefill([TextRows(spoken.item, Kind.REPLY, opening, in_talker=False)])
+            self._remember_opening(spoken, opening)
+        self._keep_spoken(spoken)
         if self.flash.graphs != "off":  # their buffers have a fixed size
             max_frames = min(max_frames, self.flash.generation.max_frames)
         reply_options = ReplyOptions(
@@ -245,8 +369,14 @@ class Session:
             seed=options.seed + 0x9E3779B97F4A7C15 * self._n_replies,
         )
         self._n_replies += 1
-        makers = self._makers.begin(reply_options, hidden, spoken.item)
-        return Reply(self.flash, reply_options, makers, spoken, started_s)
+        return spoken, reply_options, hidden
+
+    def _remember_opening(self, spoken: SpokenText, ids: tuple[int, ...]) -> None:
+        detokenizer = self.flash.tokenizer.detokenizer()
+        for number in ids:
+            spoken.text += detokenizer.push(number)
+            spoken.tokens.append(number)
+            spoken.n_letters.append(len(spoken.text))
 
     def _end_reply(self) -> None:
         # The Talker keeps user turns only; the reply's own rows are not in the ledger.
@@ -268,7 +398,32 @@ class Session:
         last = self._last
         if last is None:
             raise InputError("there is no reply to interrupt; call reply() first")
-        kept = last.spoken.tokens_heard(self._heard_frames(heard_ms, last.spoken)) if heard_ms else 0
+        kept = last.spoken.tokens_heard(last.spoken.frames_heard(heard_ms)) if heard_ms else 0
+        return self._cut(last, kept)
+
+    def shorten(self, item: int, n_letters: int) -> str:
+        """Keeps of any reply (made or read here) what lies within its first letters; returns the text that stays.
+
+        0: nothing of it stays, its turn does. Raises InputError when there is no such reply (any more).
+        """
+        self._check_idle("shorten")
+        spoken = self._texts.get(item)
+        number = next((n for n, piece in enumerate(self.context.pieces) if piece.item == item), None)
+        if spoken is None or number is None:
+            raise InputError(f"there is no reply {item!r} to shorten; it was forgotten or evicted before")
+        kept = sum(1 for end in spoken.n_letters if end <= n_letters)
+        if self._last is not None and self._last.spoken.item == item and kept:
+            return self._cut(self._last, kept)
+        if kept < len(spoken.tokens):
+            self._forget_last_of(item)
+            self.context.shorten(number, min(kept, self.context.pieces[number].n_thinker))
+        return self._keep_text(spoken, kept)
+
+    def _forget_last_of(self, item: int) -> None:
+        if self._last is not None and self._last.spoken.item == item:
+            self._forget_last()
+
+    def _cut(self, last: LastReply, kept: int) -> str:
         if self._reply_is_last(last):
             self._shorten(last, kept)
         else:
@@ -311,66 +466,37 @@ class Session:
             piece.item == last.spoken.item for piece in self.context.pieces[last.header.n_pieces :]
         )
 
-    def _heard_frames(self, heard_ms: float, spoken: SpokenText) -> int:
-        """Codec frames begun within the first `heard_ms` of the speech."""
-        if not spoken.n_frames or self.flash.config.code2wav is None:
-            return spoken.n_frames
-        per_frame = self.flash.config.code2wav.samples_per_frame
-        missing = per_frame - spoken.first_samples  # the first frame is shorter
-        samples = heard_ms * SPEECH_RATE_HZ / 1000
-        return min(spoken.n_frames, ceil((samples + missing) / per_frame))
-
     def _keep_text(self, spoken: SpokenText, kept: int) -> str:
         spoken.tokens, spoken.n_letters = spoken.tokens[:kept], spoken.n_letters[:kept]
         spoken.text = spoken.text[: spoken.n_letters[-1]] if spoken.n_letters else ""
-        return spoken.text
+        return prose_of(spoken.text) if spoken.has_calls else spoken.text
 
     # ---- side questions --------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def transcribe_user(self, *, max_tokens: int = 256) -> str:
         """What the user said in the last turn, word by word, from a fork of the cache.
 
         The conversation is untouched, except that an open turn is committed first. Works before and after the reply.
         Raises InputError when the user has not said anything.
         """
+        with contextlib.closing(self.transcription(max_tokens=max_tokens)) as transcription:
+            while (words := transcription.step(max_tokens)) is None:
+                pass
+        return words
+
+    def transcription(self, *, max_tokens: int = 256) -> Transcription:
+        """The same a few tokens at a time; until it is complete or closed nothing else may be called."""
         self._check_idle("transcribe_user")
-        if self._listener.state.role == "user":
+        if self._listener.state.role == "user" or self._listener.has_inputs:
             self.commit()
+        if self._listener.state.role == "user":
             assert self._committed is not None
             mark = self._committed[0]
         elif self._last is not None and self._last.mark.is_valid:
             mark = self._last.mark
         else:
             raise InputError("there is no user turn to transcribe; call hear() first")
-        return self._ask_fork(mark, TRANSCRIBE_PROMPT, max_tokens)
-
-    def _ask_fork(self, mark: Mark, prompt: str, max_tokens: int) -> str:
-        flash, cache = self.flash, self.context.thinker_cache
-        chat = flash.chat
-        pending = list(mark.pending)
-        position = mark.thinker_position + sum(part.jump for part in pending)
-        ids = [number for part in pending for number in part.ids]
-        ids += [*flash.encode_text(prompt), *chat.turn_end, *chat.assistant_header]
-        if flash.has_fixed_caches:
-            max_tokens = min(max_tokens, cache.capacity - cache.length - len(ids))
-        sampler = Sampler(GREEDY, flash.config.thinker.text.vocab_size, flash.generator(0))
-        tokens: list[int] = []
-        with cache.fork(self.context.rows_before(mark.n_pieces)):
-            x = flash.thinker.embed(torch.tensor(ids, device=flash.device))
-            rope = flash.thinker_rope.text(position, len(ids))
-            hidden = flash.thinker(x, rope, cache, capture=False).hidden[-1:]
-            position += len(ids)
-            while len(tokens) < max_tokens:
-                token = sampler(flash.thinker.logits(hidden)[0])
-                number = int(token)
-                if number in flash.generation.stop_ids:
-                    break
-                tokens.append(number)
-                rope = flash.thinker_rope.text(position, 1)
-                hidden = flash.thinker(flash.thinker.embed(token), rope, cache, capture=False).hidden
-                position += 1.0
-        return flash.tokenizer.decode(tokens).strip()
+        return Transcription(self.flash, self.context, mark, max_tokens)
 
     # ---- bookkeeping -----------------------------------------------------------------------------------------------
 
@@ -397,9 +523,9 @@ class Session:
 class ReplyStream:
     """The events of one reply. Iterate it, or `close()` it at any time (twice is fine)."""
 
-    def __init__(self, session: Session, reply: Reply) -> None:
+    def __init__(self, session: Session, reply: Reply, events: Generator[ReplyEvent, None, None]) -> None:
         self._session: Session | None = session
-        self._events = reply.run()
+        self._events = events
         self._reply = reply
 
     def __iter__(self) -> Iterator[ReplyEvent]:
@@ -418,6 +544,15 @@ class ReplyStream:
     def makers(self) -> Makers:
         """Who writes and speaks in this reply."""
         return self._reply.makers
+
+    @property
+    def item(self) -> int:
+        """The id of the reply."""
+        return self._reply.spoken.item
+
+    def letters_heard(self, heard_ms: float) -> int:
+        """How many letters of the reply's text were spoken in the first `heard_ms` of its speech."""
+        return self._reply.spoken.letters_heard(heard_ms)
 
     @property
     def lead_s(self) -> float:
@@ -450,3 +585,19 @@ def _picture_pixels(flash: Flash, asked: int | None) -> int:
     if asked < settings.min_pixels:
         raise InputError(f"max_picture_pixels is {asked}, expected {settings.min_pixels} or more")
     return asked
+
+
+def _joined(stats: list[ReplyStats]) -> ReplyStats:
+    """Of a reply that was made in several stretches; the stops are the first that are no plain end."""
+    first, last = stats[0], stats[-1]
+    return replace(
+        last,
+        first_text_s=first.first_text_s,
+        first_speech_s=first.first_speech_s,
+        first_token_s=first.first_token_s,
+        thinker_s=sum(part.thinker_s for part in stats),
+        talker_s=sum(part.talker_s for part in stats),
+        code2wav_s=sum(part.code2wav_s for part in stats),
+        stop=next((part.stop for part in stats if part.stop != "end"), "end"),
+        speech_stop=next((part.speech_stop for part in stats if part.speech_stop != "end"), "end"),
+    )

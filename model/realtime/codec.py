@@ -151,7 +151,11 @@ def encode(value: Any) -> Any:
             result["type"] = type_name
         for field in dataclasses.fields(value):
             part = getattr(value, field.name)
-            if part is UNSET or field.metadata.get("omit", _never)(value) or (part is None and not _keeps(field, value)):
+            if (
+                part is UNSET
+                or field.metadata.get("omit", _never)(value)
+                or (part is None and not _keeps(field, value))
+            ):
                 continue
             result[field.name] = encode(part)
         return result

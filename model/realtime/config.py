@@ -129,7 +129,9 @@ def initial(abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
 def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
     """`current` with what of `update` can be done; raises `WireError`, and changes nothing, where the client must act."""
     if update.type not in (None, "realtime"):
-        raise _bad("session.type", f"expected 'realtime', got {update.type[:40]!r}; this engine only holds conversations")
+        raise _bad(
+            "session.type", f"expected 'realtime', got {update.type[:40]!r}; this engine only holds conversations"
+        )
     audio_in, audio_out = _audio(update)
     changes: dict[str, Any] = {}
     if update.instructions is not None:
