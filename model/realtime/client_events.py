@@ -1,8 +1,8 @@
 """What a client says: the GA client events of OpenAI's Realtime protocol, what others added, and `sightline.say`.
 
-The dataclasses are the wire. `parse_client_event` reads one message and is generous: optional fields that it cannot read
-are as if they had not been sent. What it cannot read at all is a `WireError`, which becomes an `error` event. Older
-clients (beta, DashScope) send flat session fields; `SessionConfig` declares both forms and `config.merge` reads them.
+The dataclasses are the wire. `parse_client_event` reads one message and is generous: optional fields that it cannot
+read are as if they had not been sent. What it cannot read at all is a `WireError`, which becomes an `error` event.
+Older clients (beta, DashScope) send flat session fields; `SessionConfig` declares both forms.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class InputAudioBufferAppend:
 
 @dataclass(frozen=True, slots=True)
 class InputAudioBufferCommit:
-    """`final` false (vLLM-Omni's): the turn goes on, nothing is committed. `response_create`: and answer it, or do not."""
+    """`final` false (vLLM-Omni's): the turn goes on, nothing is committed. `response_create`: whether to answer it."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.commit"
     final: bool | None = None
@@ -309,8 +309,8 @@ class ResponseCancel:
 class SightlineSay:
     """Sightline's own: speak this text exactly, in the session's voice, the model choosing no word of it.
 
-    Answered like `response.create`, by one response with speech that can be cancelled and truncated. With `conversation`
-    "none" the model forgets it afterwards, and it becomes no item of the conversation.
+    Answered like `response.create`, by one response with speech that can be cancelled and truncated. With
+    `conversation` "none" the model forgets it afterwards, and it becomes no item of the conversation.
     """
 
     TYPE: ClassVar[str] = "sightline.say"

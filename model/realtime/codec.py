@@ -1,9 +1,9 @@
 """Frozen dataclasses to JSON objects and back, with errors that name the field.
 
 The declarations in `client_events` and `server_events` are the only description of the wire; this module turns them
-into JSON and reads them back. Fields that a declaration does not know are ignored, because all dialects of the protocol
-grow. A required field that is missing, of the wrong type or not Unicode is a `FieldError`. So is an optional one, unless
-the reader gives a list of what it leaves out: then such a field is as if it had not been sent.
+into JSON and reads them back. Fields that a declaration does not know are ignored, because all dialects of the
+protocol grow. A required field that is missing, of the wrong type or not Unicode is a `FieldError`. So is an optional
+one, unless the reader gives a list of what it leaves out: then such a field is as if it had not been sent.
 
 Supported annotations: str, int, float, bool, Literal, tuple[X, ...], dict[str, X], dataclasses and unions of those
 with None and `Unset`.
@@ -141,8 +141,8 @@ def _union(choices: tuple[Any, ...], value: object, path: str, left_out: list[st
 def encode(value: Any) -> Any:
     """JSON-ready form of a declaration; fields that are `UNSET` or None are left out.
 
-    A field declared with `metadata={"keep_none": True}` is written as null when it is None; instead of True there may be
-    a function of the declaration that says so. A field is left out where its `metadata={"omit": function}` says so.
+    A field declared with `metadata={"keep_none": True}` is written as null when it is None; instead of True there may
+    be a function of the declaration that says so. A field is left out where its `metadata={"omit": function}` says so.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         result: dict[str, Any] = {}

@@ -127,7 +127,7 @@ def initial(abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
 
 
 def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities, dialect: Dialect = GA) -> LiveConfig:
-    """`current` with what of `update` can be done; raises `WireError`, and changes nothing, where the client must act."""
+    """`current` with what of `update` can be done; raises `WireError`, changing nothing, where the client must act."""
     if update.type not in (None, "realtime"):
         raise _bad(
             "session.type", f"expected 'realtime', got {update.type[:40]!r}; this engine only holds conversations"
@@ -139,7 +139,7 @@ def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities, dial
     modalities = first(update.output_modalities, update.modalities)
     if modalities:
         changes["speech"] = "audio" in modalities and bool(abilities.voices)
-    limit = first(update.max_output_tokens, update.max_response_output_tokens)
+    limit = update.max_output_tokens if update.max_output_tokens is not None else update.max_response_output_tokens
     if limit is not None:
         changes["max_output_tokens"] = token_limit(limit, current.max_output_tokens)
     rate_hz = _input_rate(audio_in, update, dialect)
@@ -282,8 +282,12 @@ def _input_rate(audio_in: AudioInput, update: SessionConfig, dialect: Dialect) -
     named = AudioFormat(given) if isinstance(given, str) else given
     if named is not None and named.type.lower() not in PCM_NAMES:
         raise _bad("session.audio.input.format.type", f"expected 'audio/pcm' (16 bits), got {named.type[:40]!r}")
-    of_format = (named.sample_rate, named.sample_rate_hz, named.rate) if named is not None else ()
-    rate_hz = first(*of_format, audio_in.sample_rate_hz, update.sample_rate_hz, update.sample_rate)
+    given_format = AudioFormat() if named is None else named
+    rates = (
+        *(given_format.sample_rate, given_format.sample_rate_hz, given_format.rate),
+        *(audio_in.sample_rate_hz, update.sample_rate_hz, update.sample_rate),
+    )
+    rate_hz = next((rate for rate in rates if rate is not None), None)
     if rate_hz is None:
         return None if named is None else dialect.input_rate_hz
     if rate_hz not in INPUT_RATES_HZ:

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from model.conversation.events import ReplyDone, SpeechDelta, TextDelta
+from model.conversation.events import CallMade, ReplyDone, SpeechDelta, TextDelta
+from model.realtime.dialects import Dialect
+from model.realtime.server_events import ServerEvent
 
 Samples = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
@@ -36,9 +38,35 @@ class VoiceDetectorFactory(Protocol):
 class ReplyEvents(Protocol):
     """The events of one reply (`model.conversation.session.ReplyStream`)."""
 
-    def __next__(self) -> TextDelta | SpeechDelta | ReplyDone: ...
+    @property
+    def item(self) -> int: ...
+
+    def __next__(self) -> TextDelta | SpeechDelta | CallMade | ReplyDone: ...
+
+    def letters_heard(self, heard_ms: float) -> int: ...
 
     def close(self) -> None: ...
+
+
+class Words(Protocol):
+    """A transcription that is being made (`model.conversation.transcription.Transcription`)."""
+
+    def step(self, n_tokens: int) -> str | None: ...
+
+    def close(self) -> None: ...
+
+
+class Peer(Protocol):
+    """The client at the other end, as its session knows it (`model.realtime.link.Link`)."""
+
+    dialect: Dialect
+
+    def send(self, event: ServerEvent) -> None: ...
+
+    def drop_speech(self, response_id: str) -> None: ...
+
+    def finish(self) -> None:
+        """Ends the connection when what waits has been sent."""
 
 
 class SpeakingSession(Protocol):
@@ -53,17 +81,29 @@ class SpeakingSession(Protocol):
 
     def see(self, rgb: Rgb, at_s: float = 0.0) -> int: ...
 
-    def read(self, text: str, role: str = "user") -> int: ...
+    def read(self, text: str, role: str = "user", *, goes_on: bool = False) -> int: ...
 
     def commit(self) -> None: ...
 
     def clear(self) -> None: ...
 
-    def reply(self, *, max_tokens: int | None = None, speech: bool = True) -> ReplyEvents: ...
+    def reply(
+        self,
+        *,
+        max_tokens: int | None = None,
+        speech: bool = True,
+        unasked: bool = False,
+        tools: bool = False,
+        opening: str = "",
+    ) -> ReplyEvents: ...
+
+    def say(self, text: str, *, speech: bool = True) -> ReplyEvents: ...
 
     def interrupt(self, heard_ms: float) -> str: ...
 
-    def transcribe_user(self, *, max_tokens: int = ...) -> str: ...
+    def shorten(self, item: int, n_letters: int) -> str: ...
+
+    def transcription(self, *, max_tokens: int = ...) -> Words: ...
 
     def forget(self, item: int) -> None: ...
 

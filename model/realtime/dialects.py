@@ -1,8 +1,8 @@
 """What each kind of peer calls things: one `Dialect` a kind, and how a peer is recognised. Nothing else knows a peer.
 
-Inside the engine there is one vocabulary (`server_events`, `client_events`: the GA protocol's). A dialect says what goes
-out under another name or in another shape, and what a peer means where it says too little. Adding one is an object here
-and a fixture in `tests/model/realtime/test_dialects.py`.
+Inside the engine there is one vocabulary (`server_events`, `client_events`: the GA protocol's). A dialect says what
+goes out under another name or in another shape, and what a peer means where it says too little. Adding one is an object
+here and a fixture in `tests/model/realtime/test_dialects.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Dialect:
     is_flat: bool = False
     """Sessions, responses and parts go out in the older, flat form."""
     input_rate_hz: int = 24_000
-    """What its sound has where it does not say: before a `session.update`, and where the format is only called pcm16."""
+    """Of its sound where it does not say: before a `session.update`, and where the format is only called pcm16."""
     answers_commits: bool = False
     """A commit asks for a response, unless it says `response_create: false`."""
     is_one_turn: bool = False
@@ -90,7 +90,7 @@ def of_handshake(headers: Mapping[str, str], query: str) -> Dialect:
 
 
 def of_session(known: Dialect, session: SessionConfig | None) -> Dialect:
-    """Who it is after a `session.update`; one that the handshake has named stays what it is. None: no session object."""
+    """Who it is after a `session.update` (None: without session object); whom the handshake has named stays that."""
     if known is not GA:
         return known
     if session is None:

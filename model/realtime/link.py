@@ -15,7 +15,8 @@ from dataclasses import replace
 from itertools import count
 
 from model.realtime.client_events import ClientEvent, WireError
-from model.realtime.server_events import OutputAudioDelta, ServerEvent, server_event_json
+from model.realtime.dialects import GA, Dialect
+from model.realtime.server_events import OutputAudioDelta, ServerEvent
 
 MAX_WAITING_EVENTS = 1024
 MAX_WAITING_BYTES = 64 * 2**20
@@ -26,7 +27,9 @@ CONGESTED_BYTES = 8 * 2**20
 class Link:
     """Shared by the socket's task and the model thread; one lock guards it. `wake_*` are called outside the lock."""
 
-    def __init__(self, wake_socket: Callable[[], None], wake_model: Callable[[], None]) -> None:
+    def __init__(self, wake_socket: Callable[[], None], wake_model: Callable[[], None], dialect: Dialect = GA) -> None:
+        self.dialect = dialect
+        """How the client wants to be spoken to; belongs to the model thread once that serves it."""
         self._lock = threading.Lock()
         self._wake_socket = wake_socket
         self._wake_model = wake_model
@@ -74,7 +77,7 @@ class Link:
         return message
 
     def finish(self) -> None:
-        """The engine ends: the connection is closed when what waits has been sent."""
+        """The connection is closed when what waits has been sent."""
         self.finishing = True
         self._wake_socket()
 
@@ -118,7 +121,9 @@ class Link:
         with self._lock:
             if self.closed:
                 return
-            message = server_event_json(replace(event, event_id=f"event_{next(self._numbers)}"))
+            message = self.dialect.write(replace(event, event_id=f"event_{next(self._numbers)}"))
+            if message is None:
+                return
             self._to_client.append((message, response_id))
             self._to_client_bytes += len(message)
             if self._to_client_bytes >= CONGESTED_BYTES:

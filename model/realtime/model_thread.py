@@ -117,7 +117,7 @@ class ModelThread:
     def _wait_for_news(self) -> bool:
         with self._changed:
             # A transcription that waits for quiet is the only thing that becomes due by itself.
-            due = any(client.live is not None and client.live.transcripts.wanted for client in self._clients)
+            due = any(client.live is not None and client.live.waits_for_quiet for client in self._clients)
             if not self._news:
                 self._changed.wait(QUIET_S if due else None)
             self._news = False
@@ -156,9 +156,7 @@ class ModelThread:
         if live is None:
             session_id = f"sess_{next(self._session_numbers)}"
             link = client.link
-            live = client.live = LiveSession(
-                model, abilities, link.send, link.drop_speech, self._make_detector, session_id
-            )
+            live = client.live = LiveSession(model, abilities, link, self._make_detector, session_id)
         try:
             more = self._handle_events(client, live)
             quiet_s = self._now_s() - client.last_heard_s

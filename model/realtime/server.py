@@ -27,6 +27,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from model.realtime.client_events import MAX_MESSAGE_BYTES, ClientEvent, WireError, parse_client_event
+from model.realtime.dialects import of_handshake
 from model.realtime.link import Link
 from model.realtime.model_thread import Failure, ModelThread
 from model.realtime.server_events import ErrorEvent, EventError
@@ -158,7 +159,11 @@ class RealtimeServer:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the engine is ending
                 self._loop.call_soon_threadsafe(wake)
 
-        link = Link(wake_from_model, self.model.wake)
+        request = connection.request
+        assert request is not None  # the handshake is done
+        dialect = of_handshake(dict(request.headers.raw_items()), urlsplit(request.path).query)
+        log.info("a client of kind %s", dialect.name)
+        link = Link(wake_from_model, self.model.wake, dialect)
         self._links.add(link)
         if self._failure.done():
             _tell(link, self._failure.result())
@@ -204,12 +209,13 @@ async def _read(connection: ServerConnection, link: Link, room: asyncio.Event) -
             message = await connection.recv(decode=False)
         except ConnectionClosed:
             return
-        event: ClientEvent | WireError
+        event: ClientEvent | WireError | None
         try:
             event = parse_client_event(message)
         except WireError as mistake:
             event = mistake
-        link.post(event, len(message))
+        if event is not None:
+            link.post(event, len(message))
         while not link.has_room():
             room.clear()
             if not link.has_room():

@@ -7,6 +7,7 @@ reply starts while the buffer is not committed, when the instructions change. Ow
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -24,6 +25,11 @@ MAX_PICTURES = 600
 
 FEED_AT_MOST_S = 0.5
 """Sound given to the model in one piece when it has to catch up, so that a cancellation never waits for more."""
+
+FEED_AT_MOST_CHARS = 240
+"""The same for text. It is cut where one word follows another, so that its tokens are those of the whole."""
+
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Words:
+    """`goes_on`: the reply that it belongs to has begun before."""
+
     text: str
     role: str = "user"
+    goes_on: bool = False
 
 
 Entry: TypeAlias = Sound | Picture | Words
@@ -95,8 +104,11 @@ class TurnInput:
         self.entries = [entry for entry in self.entries if not isinstance(entry, Picture)]
         self.n_pictures = 0
 
-    def read(self, text: str, role: str = "user") -> None:
-        self.entries.append(Words(text, role))
+    def read(self, text: str, role: str = "user", *, goes_on: bool = False) -> None:
+        """Adds text, in pieces that take no longer than one step each."""
+        for piece in pieces_of(text):
+            self.entries.append(Words(piece, role, goes_on))
+            goes_on = True
 
     def feed(self, session: SpeakingSession) -> None:
         """Gives the model the next entry, or as many sounds in a row as one step may take."""
@@ -105,7 +117,7 @@ class TurnInput:
         if isinstance(entry, Picture):
             self._remember(session.see(decode_picture(entry.data, "image"), at_s=entry.at_s))
         elif isinstance(entry, Words):
-            self._remember(session.read(entry.text, role=entry.role))
+            self._remember(session.read(entry.text, role=entry.role, goes_on=entry.goes_on))
             self._n_read = len(self.handles)
         else:
             self._remember(session.hear(self._sound_in_a_row(entry), rate_hz=entry.rate_hz))
@@ -136,6 +148,31 @@ class TurnInput:
         self.n_fed = self._n_read = 0
         self.handles.clear()
 
+    def forget(self, session: SpeakingSession) -> None:
+        """Makes the model forget it, committed or not; `feed` gives it again from the start."""
+        if not self.committed:
+            self.take_back(session)
+            return
+        for handle in self.handles:
+            session.forget(handle)
+        self.give_again()
+
+    def give_again(self) -> None:
+        """The model knows nothing of it: `feed` begins from the start."""
+        self.n_fed = self._n_read = 0
+        self.committed = False
+        self.handles.clear()
+
+
+def pieces_of(text: str) -> list[str]:
+    """A text in pieces of about `FEED_AT_MOST_CHARS`; joined they are the text."""
+    pieces, start = [], 0
+    for match in _BETWEEN_WORDS.finditer(text):
+        if match.start() - start >= FEED_AT_MOST_CHARS:
+            pieces.append(text[start : match.start()])
+            start = match.start()
+    return [*pieces, text[start:]]
+
 
 class OpenTurn:
     """The inputs since the last reply, the last of which may still be open."""
@@ -163,6 +200,21 @@ class OpenTurn:
         part.closed = True
         if part not in self.inputs:
             self.inputs.insert(len(self.inputs) - (self.buffer is not None), part)
+
+    @property
+    def next_part(self) -> TurnInput | None:
+        """The input that `feed` goes on with."""
+        return next(
+            (p for p in self.inputs if p.n_fed < len(p.entries) or (p.closed and not p.committed)), None
+        )  # fmt: skip
+
+    def insert(self, part: TurnInput, before: TurnInput, session: SpeakingSession) -> None:
+        """Puts a closed input before another; what the model has of that and later ones is taken back."""
+        part.closed = True
+        place = self.inputs.index(before)
+        for later in reversed(self.inputs[place:]):
+            later.forget(session)
+        self.inputs.insert(place, part)
 
     def feed(self, session: SpeakingSession) -> bool:
         """Gives the model the next piece; False when it has everything."""
@@ -193,5 +245,4 @@ class OpenTurn:
     def give_again(self) -> None:
         """The model has forgotten everything (it is a new session): `feed` begins from the start."""
         for part in self.inputs:
-            part.n_fed, part.committed = 0, False
-            part.handles.clear()
+            part.give_again()

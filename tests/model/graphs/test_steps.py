@@ -28,7 +28,9 @@ from model.quant.load import storage_for
 from model.quant.storage import Backend
 from model.realtime.client_events import parse_client_event
 from model.realtime.config import Abilities
+from model.realtime.dialects import GA
 from model.realtime.live_session import LiveSession
+from model.realtime.server_events import ServerEvent
 from tests.model.graphs.replaying import HostNeededError, Recorder, ReplayRunner, recorded
 from tests.model.talk import GREEDY, GREEDY_TALKER, Said, assert_same, greedy_session, noise, picture, say, snapshot
 
@@ -370,6 +372,18 @@ def test_a_transcription_of_a_long_turn_does_not_move_the_cache(checkpoint_of: C
     assert (cache.keys[0].data_ptr(), cache.capacity) == (place, capacity)
 
 
+class Deaf:
+    """A client that looks at nothing."""
+
+    dialect = GA
+
+    def send(self, event: ServerEvent) -> None: ...
+
+    def drop_speech(self, response_id: str) -> None: ...
+
+    def finish(self) -> None: ...
+
+
 def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
     both: Callable[..., tuple[Flash, Flash]],
 ) -> None:
@@ -387,9 +401,7 @@ def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
             held.extend(weakref.ref(made) for made in (session.context.thinker_cache, session.context.talker_cache))
             return session
 
-    live = LiveSession(
-        Watched(), Abilities("model", flash.voices, False), lambda event: None, lambda name: None, None, "sess_1"
-    )
+    live = LiveSession(Watched(), Abilities("model", flash.voices, False), Deaf(), None, "sess_1")
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
     for number in range(3):
         for event in (
@@ -397,7 +409,9 @@ def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
             {"type": "conversation.item.create", "item": message},
             {"type": "response.create", "response": {"max_output_tokens": 2}},
         ):
-            live.handle(parse_client_event(json.dumps(event)))
+            read = parse_client_event(json.dumps(event))
+            assert read is not None
+            live.handle(read)
         while live.work(True, 1.0, 0.0):
             pass
     assert n_alive == [0, 0, 0, 0]

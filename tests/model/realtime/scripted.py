@@ -6,6 +6,7 @@ order the protocol layer calls the model, and whether what was taken back leaves
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from model.conversation.events import ReplyDone, ReplyStats, SpeechDelta, TextDelta
+from model.conversation.calls import CallFinder, Prose
+from model.conversation.events import CallMade, ReplyDone, ReplyStats, SpeechDelta, TextDelta
 from model.errors import InputError
 
 SPEECH_SAMPLES = 1920  # 80 ms at 24 kHz
@@ -28,15 +30,35 @@ class Options:
 class Stream:
     """The events of a scripted reply."""
 
-    def __init__(self, session: ScriptedSession, events: Iterator[Any]) -> None:
+    def __init__(self, session: ScriptedSession, events: Iterator[Any], item: int, words: tuple[str, ...]) -> None:
         self._session = session
         self._events = events
+        self._words = words
+        self.item = item
+
+    def letters_heard(self, heard_ms: float) -> int:
+        return len("".join(self._words[: -(-int(heard_ms) // 80)]))
 
     def __next__(self) -> Any:
         return next(self._events)
 
     def close(self) -> None:
         self._session.replying = False
+
+
+class ScriptedWords:
+    """A transcription that takes two steps."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+        self._asked = False
+
+    def step(self, n_tokens: int) -> str | None:
+        asked, self._asked = self._asked, True
+        return self._words if asked else None
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass
@@ -46,6 +68,10 @@ class ScriptedSession:
     options: Options
     words: tuple[str, ...]
     gate: Callable[[], None] | None = None
+    called: tuple[str, ...] = ()
+    """What it says where tools are offered."""
+    heard: list[str] = field(default_factory=list)
+    """The words of the next transcriptions."""
     ledger: list[tuple[str, Any, int]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     transcribed: int = 0
@@ -99,10 +125,15 @@ class ScriptedSession:
         assert rgb.shape[2] == 3
         return self._add("picture", at_s)
 
-    def read(self, text: str, role: str = "user") -> int:
+    def read(self, text: str, role: str = "user", *, goes_on: bool = False) -> int:
         self._call("read")
         assert role in ("user", "assistant")
-        handle = self._add(role, text)
+        if goes_on and role == "assistant":
+            kind, value, handle = self.ledger.pop()
+            assert kind == "assistant"
+            self.ledger.append((kind, value + text, handle))
+        else:
+            handle = self._add(role, text)
         self._commit()
         return handle
 
@@ -119,28 +150,56 @@ class ScriptedSession:
         del self.ledger[self._committed :]
         self._sound = None
 
-    def reply(self, *, max_tokens: int | None = None, speech: bool = True) -> Stream:
+    def reply(
+        self,
+        *,
+        max_tokens: int | None = None,
+        speech: bool = True,
+        unasked: bool = False,
+        tools: bool = False,
+        opening: str = "",
+    ) -> Stream:
         self._call("reply")
         assert len(self.ledger) == self._committed, "uncommitted input would have become part of the turn"
-        if not self.ledger or self.ledger[-1][0] in ("said", "assistant", "opened"):
+        nothing_new = not self.ledger or self.ledger[-1][0] in ("said", "assistant", "opened")
+        if nothing_new and not unasked:
             raise InputError("there is nothing to reply to")
+        words = self.words if max_tokens is None else self.words[:max_tokens]
+        if tools:
+            words = (opening, *self.called)
+        return self._open(words, speech, tools)
+
+    def say(self, text: str, *, speech: bool = True) -> Stream:
+        self._call("say")
+        assert len(self.ledger) == self._committed
+        return self._open(tuple(re.findall(r"\S+\s*", text)), speech, False)
+
+    def _open(self, words: tuple[str, ...], speech: bool, tools: bool) -> Stream:
         self.replying = True
         self._reply = len(self.ledger)
-        words = self.words if max_tokens is None else self.words[:max_tokens]
         handle = self._add("opened", None)
         self._commit()
-        return Stream(self, self._make(words, speech, handle))
+        return Stream(self, self._make(words, speech, handle, CallFinder() if tools else None), handle, words)
 
-    def _make(self, words: tuple[str, ...], speech: bool, handle: int) -> Iterator[Any]:
+    def _make(self, words: tuple[str, ...], speech: bool, handle: int, finder: CallFinder | None) -> Iterator[Any]:
         for number, word in enumerate(words):
             if self.gate is not None:
                 self.gate()
             self.ledger.append(("said", word, handle))
             self._committed = len(self.ledger)
-            yield TextDelta(word, number)
-            if speech:
-                yield SpeechDelta(np.full(SPEECH_SAMPLES, 0.25, np.float32), number)
-        stop = "length" if len(words) < len(self.words) else "end"
+            parts = [Prose(word)] if finder is None else finder.push(word)
+            for part in parts:
+                if isinstance(part, Prose):
+                    yield TextDelta(part.text, number)
+                    if speech:
+                        yield SpeechDelta(np.full(SPEECH_SAMPLES, 0.25, np.float32), number)
+                else:
+                    yield CallMade(part.name, part.arguments)
+        for part in finder.finish() if finder is not None else ():
+            yield TextDelta(part.text, 0) if isinstance(part, Prose) else CallMade(part.name, part.arguments)
+        stop = (
+            "length" if finder is None and words == self.words[: len(words)] and len(words) < len(self.words) else "end"
+        )
         stats = ReplyStats(len(words), len(words), 0, None, None, 0.0, 0.0, 0.0, 0.0, stop, "end" if speech else "none")
         yield ReplyDone(handle, "".join(words), stats)
 
@@ -162,10 +221,23 @@ class ScriptedSession:
             self._reply = None
         return text
 
-    def transcribe_user(self, *, max_tokens: int = 256) -> str:
+    def shorten(self, item: int, n_letters: int) -> str:
+        self._call("shorten")
+        kept, text = [], ""
+        for entry in self.ledger:
+            if entry[2] == item and entry[0] in ("said", "assistant"):
+                if len(text) + len(entry[1]) > n_letters:
+                    continue
+                text += entry[1]
+            kept.append(entry)
+        self._committed -= len(self.ledger) - len(kept)
+        self.ledger = kept
+        return text
+
+    def transcription(self, *, max_tokens: int = 256) -> ScriptedWords:
         self._call("transcribe")
         self.transcribed += 1
-        return f"words {self.transcribed}"
+        return ScriptedWords(self.heard.pop(0) if self.heard else f"words {self.transcribed}")
 
     def forget(self, item: int) -> None:
         self._call("forget")
@@ -185,9 +257,10 @@ class ScriptedFlash:
     sessions: list[ScriptedSession] = field(default_factory=list)
     words: tuple[str, ...] = ("One ", "two ", "three ", "four.")
     gate: Callable[[], None] | None = None
+    called: tuple[str, ...] = ()
 
     def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
-        made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate)
+        made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate, self.called)
         self.sessions.append(made)
         return made
 
