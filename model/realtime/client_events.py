@@ -19,6 +19,8 @@ from model.realtime.codec import UNSET, FieldError, Unset, decode, encode
 log = logging.getLogger(__name__)
 
 KEEP_NONE = {"keep_none": True}
+STRICT = {"strict": True}
+"""A field that may be missing, but not be of another type."""
 
 MAX_MESSAGE_BYTES = 15 * 2**20
 """Longest message that is read; OpenAI's limit on one piece of audio. A longer one gets an `error` event."""
@@ -147,10 +149,11 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """Without `session` (vLLM's turn-based clients name a `model` only) nothing changes."""
+    """`model`: vLLM's turn-based clients name one, and send no `session`."""
 
     TYPE: ClassVar[str] = "session.update"
-    session: SessionConfig | None = None
+    session: SessionConfig = field(default_factory=SessionConfig, metadata=STRICT)
+    model: str | None = None
     event_id: str | None = None
 
 
@@ -181,7 +184,7 @@ class InputAudioBufferAppend:
     """
 
     TYPE: ClassVar[str] = "input_audio_buffer.append"
-    audio: str | None = None
+    audio: str = field(default="", metadata=STRICT)
     video_frames: tuple[str, ...] | None = None
     event_id: str | None = None
 

@@ -3,7 +3,8 @@
 The declarations in `client_events` and `server_events` are the only description of the wire; this module turns them
 into JSON and reads them back. Fields that a declaration does not know are ignored, because all dialects of the
 protocol grow. A required field that is missing, of the wrong type or not Unicode is a `FieldError`. So is an optional
-one, unless the reader gives a list of what it leaves out: then such a field is as if it had not been sent.
+one, unless the reader gives a list of what it leaves out: then such a field is as if it had not been sent (one that
+is declared with `metadata={"strict": True}` excepted).
 
 Supported annotations: str, int, float, bool, Literal, tuple[X, ...], dict[str, X], dataclasses and unions of those
 with None and `Unset`.
@@ -62,7 +63,7 @@ def decode(cls: type[T], data: object, path: str = "", left_out: list[str] | Non
             try:
                 values[field.name] = _value(hints[field.name], data[field.name], param, left_out)
             except FieldError:
-                if left_out is None or not is_optional:
+                if left_out is None or not is_optional or field.metadata.get("strict", False):
                     raise
                 left_out.append(param)
         elif not is_optional:

@@ -89,11 +89,11 @@ def of_handshake(headers: Mapping[str, str], query: str) -> Dialect:
     return GA
 
 
-def of_session(known: Dialect, session: SessionConfig | None) -> Dialect:
-    """Who it is after a `session.update` (None: without session object); whom the handshake has named stays that."""
+def of_session(known: Dialect, session: SessionConfig, model: str | None = None) -> Dialect:
+    """Who it is after a `session.update`; whom the handshake has named stays that. `model`: beside the session."""
     if known is not GA:
         return known
-    if session is None:
+    if model is not None:
         return VLLM_OMNI
     audio_in = session.audio.input if session.audio is not None else None
     named = audio_in.format if audio_in is not None else None

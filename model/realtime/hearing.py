@@ -56,8 +56,6 @@ class Hearing:
             self._turns = TurnFinder(config.turn_detection, self._make_detector(rate_hz), rate_hz)
 
     def append(self, event: InputAudioBufferAppend) -> None:
-        if event.audio is None and event.video_frames is None:
-            raise WireError("missing_value", "audio: expected base64 of 16-bit samples.", "audio")
         for number, frame in enumerate(event.video_frames or ()):
             data = decode_base64(frame.rpartition(",")[2], f"video_frames[{number}]")
             self._see(data, f"video_frames[{number}]", None)

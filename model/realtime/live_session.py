@@ -137,17 +137,16 @@ class LiveSession:
     def _update(self, event: SessionUpdate) -> None:
         talk = self.talk
         rate_before = talk.peer.dialect.input_rate_hz
-        talk.peer.dialect = of_session(talk.peer.dialect, event.session)
+        talk.peer.dialect = of_session(talk.peer.dialect, event.session, event.model)
         before = talk.config
         if before.input_rate_hz == rate_before:  # nothing was said of it yet, and another peer means another rate
             before = replace(before, input_rate_hz=talk.peer.dialect.input_rate_hz)
         old, talk.config = talk.config, before
-        if event.session is not None:
-            try:
-                talk.config = configs.merge(before, event.session, talk.abilities, talk.peer.dialect)
-            except WireError:
-                talk.config = old
-                raise
+        try:
+            talk.config = configs.merge(before, event.session, talk.abilities, talk.peer.dialect)
+        except WireError:
+            talk.config = old
+            raise
         new = talk.config
         if (old.turn_detection, old.input_rate_hz) != (new.turn_detection, new.input_rate_hz):
             self._hearing.new_turn_finder()

@@ -24,6 +24,8 @@ from tests.model.realtime.sockets import Client, connected
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
+N_ERRORS_LEAST = 5_000
+"""Of 10,000 malformed messages; the others only have optional fields that cannot be read, which are left out."""
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +137,9 @@ def test_two_spoken_turns_with_pictures(engine: dict[str, str]) -> None:
             transcript = done.response.output[0].content[0].transcript
             deltas = [event.delta for event in one.events if event.type == "response.output_audio_transcript.delta"]
             assert transcript == "".join(deltas)
-            words = await one.until("conversation.item.input_audio_transcription.completed")
-            assert words.item_id == item_id
+            # The user's words come before the end of the reply.
+            words = [e for e in one.events if e.type == "conversation.item.input_audio_transcription.completed"]
+            assert [event.item_id for event in words] == [item_id]
             one.events.clear()
 
     talk(engine, test, audio={"input": {"turn_detection": None, "transcription": {"model": "sightline"}}})
@@ -215,7 +218,7 @@ def test_ten_thousand_malformed_messages_do_not_end_the_engine(engine: dict[str,
                 n_errors += event["type"] == "error"
                 del client.events[:]
             await sending
-            assert n_errors > 8_000
+            assert n_errors > N_ERRORS_LEAST, n_errors
             await client.say("session.update", session={"output_modalities": ["text"]})
             await client.say("response.create", response={"max_output_tokens": 4})
             done = await client.until("response.done")

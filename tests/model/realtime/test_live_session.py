@@ -508,7 +508,6 @@ def test_sixteen_kilohertz() -> None:
         ({"type": "input_audio_buffer.append", "audio": "AAA="}, None),
         ({"type": "input_audio_buffer.append", "audio": "!!!!"}, "invalid_base64"),
         ({"type": "input_audio_buffer.append", "audio": "AAAA"}, None),
-        ({"type": "input_audio_buffer.append"}, "missing_value"),
         ({"type": "input_image_buffer.append", "image": "AAAA"}, "invalid_image"),
         ({"type": "input_image_buffer.append", "image": jpeg64()[:80]}, "invalid_image"),
         ({"type": "input_image_buffer.append", "image": jpeg64(), "at_ms": -1}, "invalid_value"),
