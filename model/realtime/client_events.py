@@ -397,7 +397,7 @@ def parse_client_event(message: str | bytes) -> ClientEvent | None:
     except FieldError as error:
         raise WireError("invalid_value", str(error), error.param, event_id) from None
     if left_out:
-        log.info("%s: left out what cannot be read: %s", type_name, ", ".join(left_out[:10]))
+        log.debug("%s: left out what cannot be read: %s", type_name, ", ".join(left_out[:10]))
     return event
 
 

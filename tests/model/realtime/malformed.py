@@ -81,7 +81,7 @@ def _valid(rng: random.Random) -> dict[str, Any]:
         "conversation.item.truncate": {"item_id": "nothing", "content_index": 0, "audio_end_ms": 0},
         "conversation.item.delete": {"item_id": "nothing"},
         "conversation.item.retrieve": {"item_id": "nothing"},
-        "response.create": {"response": {"conversation": "none"}},
+        "response.create": {"response": {"conversation": "auto", "input": []}},
         "response.cancel": {"response_id": "nothing"},
     }
     # The two that end a session when they are understood are no part of it.
