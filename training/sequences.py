@@ -3,11 +3,13 @@
 A row is a prefix (the user's header, sounds and pictures) with branches (typed questions, answers, transcriptions) that
 see the prefix and themselves but not each other. So one encoded sound or picture serves several answers. A branch is
 exactly what the runtime's cache holds at that place: same tokens, same positions. The system turn before it all is the
-same for a whole batch and lies outside the rows.
+same for a whole batch and lies outside the rows. In a whole conversation the prefix holds every turn, and what the
+runtime asks on the side (the transcription of a turn) or takes back (a reply that was interrupted) are forks off it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from training import config, text, timing, vision
@@ -52,7 +54,21 @@ class Span:
     at_s: tuple[float, ...]
 
 
-Segment = Text | Sound | Picture | Span
+@dataclass(frozen=True)
+class Gone:
+    """What was evicted: its positions were used, its rows are no longer there."""
+
+    segment: Text | Sound | Picture | Span
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A branch in the middle of a conversation: sees what came before it, what comes after does not see it."""
+
+    segments: tuple[Segment, ...]
+
+
+Segment = Text | Sound | Picture | Span | Gone | Fork
 
 
 @dataclass
@@ -87,7 +103,8 @@ def written(words: str) -> list[Segment]:
 class _Writer:
     def __init__(self, row: Row, start: float) -> None:
         self.row, self.next = row, start
-        self.branch = 0
+        self.branch = self.n_branches = 0
+        self.is_gone = False
 
     def token(
         self, token: int, place: tuple[float, float, float] | None = None, *, learn: bool = False,
@@ -96,6 +113,8 @@ class _Writer:
         if place is None:
             place = (self.next,) * 3
             self.next += 1
+        if self.is_gone:
+            return
         self.row.ids.append(token)
         self.row.positions.append(place)
         self.row.branches.append(self.branch)
@@ -117,8 +136,23 @@ class _Writer:
             self._picture(segment, text.IMAGE_PAD, start, start)
             self.next = start + max(segment.height, segment.width) // (vision.PATCH * vision.MERGE)
             self.token(text.VISION_END)
+        elif isinstance(segment, Gone):
+            self.is_gone = True
+            self.segment(segment.segment)
+            self.is_gone = False
+        elif isinstance(segment, Fork):
+            self.fork(segment.segments, self.next)
         else:
             self._span(segment)
+
+    def fork(self, segments: Sequence[Segment], start: float) -> None:
+        """A branch of its own from this place on; the conversation then goes on as if it had not been."""
+        trunk, after = self.branch, self.next
+        self.n_branches += 1
+        self.branch, self.next = self.n_branches, start
+        for segment in segments:
+            self.segment(segment)
+        self.branch, self.next = trunk, after
 
     def _picture(self, picture: Picture, token: int, time: float, start: float) -> None:
         rows, columns = (side // (vision.PATCH * vision.MERGE) for side in (picture.height, picture.width))
@@ -156,11 +190,8 @@ def pack(prefix: list[Segment], branches: list[list[Segment]], first_position: i
     writer = _Writer(row, float(first_position))
     for segment in prefix:
         writer.segment(segment)
-    after_prefix = writer.next
-    for number, branch in enumerate(branches, 1):
-        writer.branch, writer.next = number, after_prefix
-        for segment in branch:
-            writer.segment(segment)
+    for branch in branches:
+        writer.fork(branch, writer.next)
     return row
 
 

@@ -86,6 +86,9 @@ class Saver:
             return 0
         state = torch.load(self._path, map_location="cpu", weights_only=True)
         for name, part in self._parts.items():
+            if name not in state and hasattr(part, "step"):
+                print(f"{self._path} holds no {name}; it starts anew", flush=True)
+                continue
             part.load_state_dict(state[name])
             if isinstance(part, torch.optim.AdamW):
                 for group in part.param_groups:  # a state saved by the slow way would bring it back

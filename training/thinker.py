@@ -62,7 +62,7 @@ class _Layout:
     index: torch.Tensor  # all groups' indices one after the other
 
 
-_ROWS_PER_GROUP = 4
+_ROWS_PER_GROUP, _SLOTS_PER_GROUP = 4, 1600
 
 
 def device_of(thinker: Any) -> torch.device:
@@ -79,8 +79,9 @@ def _layout(batch: Batch, device: torch.device) -> _Layout:
         start += len(row)
     order = sorted(range(len(batch.rows)), key=lambda number: len(batch.rows[number]))
     groups = []
-    for first in range(0, len(order), _ROWS_PER_GROUP):
-        numbers = order[first : first + _ROWS_PER_GROUP]
+    while order:
+        n_rows = max(1, min(_ROWS_PER_GROUP, _SLOTS_PER_GROUP // len(batch.rows[order[0]])))
+        numbers, order = order[:n_rows], order[n_rows:]
         group = _group(batch, numbers, [starts[number] for number in numbers])
         groups.append(_Group(*(part.to(device) for part in group)))
     return _Layout(n_system, groups, torch.cat([group.index.flatten() for group in groups]))
@@ -158,12 +159,12 @@ def _embed(thinker: Any, batch: Batch, frozen_encoders: bool) -> tuple[torch.Ten
             at += 1
     if sounds:
         found = torch.cat(sounds)[torch.tensor(wanted["sound"], device=device)]
-        x = x.index_copy(0, torch.tensor(places["sound"], device=device), found)
+        x = x.index_copy(0, torch.tensor(places["sound"], device=device), found.to(x.dtype))
     levels = []
     if pictures:
         pick = torch.tensor(wanted["picture"], device=device)
         found = torch.cat([merged for merged, _ in pictures])[pick]
-        x = x.index_copy(0, torch.tensor(places["picture"], device=device), found)
+        x = x.index_copy(0, torch.tensor(places["picture"], device=device), found.to(x.dtype))
         levels = [torch.cat(level)[pick] for level in zip(*(deep for _, deep in pictures), strict=True)]
     return x, torch.tensor(places["picture"], dtype=torch.long, device=device), levels
 
@@ -264,7 +265,7 @@ def _experts(block: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         shares.append(len(token))
         if len(token):
             inner = _gated(F.linear(x.index_select(0, token), gate_up), top[token, rank])
-            out = out.index_add(0, token, F.linear(inner, down))
+            out = out.index_add(0, token, F.linear(inner, down).to(out.dtype))
     load = torch.tensor(shares, dtype=torch.float32, device=x.device) / max(1, sum(shares))
     return out, experts.num_experts * (load * probabilities.mean(0)).sum()
 
@@ -286,7 +287,7 @@ def hidden_states(
         x = x + y
         balance = balance + uneven
         if number < len(levels):
-            x = x.index_add(0, picture_places, levels[number])
+            x = x.index_add(0, picture_places, levels[number].to(x.dtype))
     return _rms(model.norm, x), balance / len(model.layers)
 
 
@@ -295,7 +296,7 @@ def forward(thinker: Any, batch: Batch, *, frozen_encoders: bool = False) -> Out
     hidden, balance = hidden_states(thinker, batch, frozen_encoders=frozen_encoders)
     places, targets, owners = learnt_places(batch)
     at = torch.tensor(places, device=hidden.device)
-    return Output(thinker.lm_head(hidden[at]), torch.tensor(targets, device=hidden.device), owners, balance)
+    return Output(thinker.lm_head(hidden[at]).float(), torch.tensor(targets, device=hidden.device), owners, balance)
 
 
 @torch.no_grad()

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model.prompts import DEFAULT_INSTRUCTIONS, TRANSCRIBE_PROMPT
-from training import config, hearing_audio, hearing_data
-from training.domain import draw, pictures, talk
+from training import config, distort, hearing_audio, hearing_data, people
+from training.conversations import NO_WORDS, Conversation, SpeechOfParts, Spoken
+from training.domain import app_prompts, draw, pictures, talk
 from training.domain.talk import NO_PICTURE_ANSWER, OOD_ANSWER, UNCLEAR_ANSWER
 from training.pretrain_seeing import draw_scene, size_of
-from training.scenes import answers
+from training.scenes import answers, unknown
 from training.scenes.render import render
 from training.scenes.scene import Clip, Scene
 from training.sequences import (
@@ -37,20 +38,27 @@ from training.sequences import (
 )
 from training.thinker import Batch
 
-NO_WORDS = "(unclear)"  # what is written down of a sound without understandable words
 _OTHER_INSTRUCTIONS = (
     None,
     "You are a helpful assistant.",
     "Answer briefly.",
     "You are Sightline. Answer in short sentences.",
     "You help a blind person. Be brief and honest.",
+    "You are a friendly assistant. Speak simply.",
+    "You are my eyes. Answer in one sentence.",
+    "Answer in English, in at most two sentences. Say when you do not know.",
+    DEFAULT_INSTRUCTIONS + " My name is Anna.",
+    DEFAULT_INSTRUCTIONS + " Be polite.",
 )
 # Words that a question is understood without; wordings that nobody listed have fewer or others of them.
 _SMALL_WORDS = frozenset(
     "the a an of is are do does did can could would you me please there that this it to in on".split()
 )
+# How often each set of recordings of people is drawn from.
+_PEOPLE = {"orders": 5, "lj": 3, "words": 2, "prompts": 3}
 _TYPED_BRANCHES = 5
 _IMAGE_BRANCHES = 8
+_LONGEST_S = 12  # of a recording
 
 
 @dataclass
@@ -68,9 +76,11 @@ class _Builder:
         return Sound(len(self.sounds) - 1, len(pcm) // hearing_audio.SAMPLES_PER_MEL_FRAME)
 
     def picture(self, scene: Scene, shot: int = 0) -> Picture:
-        height, width = size_of(scene)
-        self.pictures.append(render(scene, height, width, shot=shot)[0])
-        return Picture(len(self.pictures) - 1, height, width)
+        return self.shown(render(scene, *size_of(scene), shot=shot)[0])
+
+    def shown(self, rgb: npt.NDArray[np.uint8]) -> Picture:
+        self.pictures.append(rgb)
+        return Picture(len(self.pictures) - 1, rgb.shape[0], rgb.shape[1])
 
 
 def typed(words: str, rng: random.Random) -> str:
@@ -121,13 +131,19 @@ def _next_turn(answer: str, question: str, next_answer: str) -> list[Segment]:
 class Maker:
     """Draws batches. `parts` are spoken questions; without them only typed rows can be drawn."""
 
-    def __init__(self, parts: list[hearing_data.Part], seed: int) -> None:
+    def __init__(self, parts: list[hearing_data.Part], seed: int, runs: Path = config.DEFAULT_RUNS) -> None:
+        self.runs = runs
         self.rng = random.Random(seed)
         self.noise = np.random.default_rng(seed)
         self.by_kind: dict[str, list[tuple[hearing_data.Part, hearing_data.Utterance]]] = {}
         for part in parts:
             for item in part.utterances:
                 self.by_kind.setdefault(item.question.kind, []).append((part, item))
+        found = {name: people.load(runs / "people", name) for name in _PEOPLE}
+        self.people = {name: recordings for name, recordings in found.items() if recordings is not None}
+        self.speech = SpeechOfParts(
+            self.by_kind, self._said, self._stranger if self.people else None, self.rng, self.noise
+        ) if parts else None  # fmt: skip
 
     def batch(self, counts: dict[str, int]) -> Batch:
         """A batch with so many rows of each kind: typed, image, heard, spoken (about a picture), clip."""
@@ -138,6 +154,10 @@ class Maker:
         rows = []
         for kind, count in counts.items():
             for _ in range(count):
+                if kind == "conversation":
+                    whole = Conversation(rng, builder, self.speech, self.runs, typed)
+                    rows.append(pack([say(USER_HEADER), *whole.write()], [], len(system) + whole.jump))
+                    continue
                 prefix, branches = getattr(self, "_" + kind)(builder)
                 rows.append(pack([say(USER_HEADER), *prefix], branches, len(system)))
         tilt = hearing_audio.random_tilt(len(builder.sounds), config.audio_config()["num_mel_bins"], rng)
@@ -146,9 +166,33 @@ class Maker:
     def _said(self, part: hearing_data.Part, item: hearing_data.Utterance) -> npt.NDArray[np.float32]:
         """An utterance, half of the time with the noise and the rooms of the encoder's pretraining."""
         pcm = part.samples(item)
-        if self.rng.random() < 0.5:
+        chance = self.rng.random()
+        if chance < 0.35:
             return hearing_audio.augment(pcm, self.noise).pcm
+        if chance < 0.55:
+            return self._worse(hearing_audio.stretch(pcm, self.rng.uniform(0.88, 1.2)))
         return hearing_audio.plain(hearing_audio.stretch(pcm, self.rng.uniform(0.88, 1.2))).pcm
+
+    def _worse(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Through a telephone, from far away, among others, with music, overdriven."""
+        others = []
+        for _ in range(3):
+            part, item = self.rng.choice(self.by_kind[self.rng.choice(list(self.by_kind))])
+            others.append(part.samples(item))
+        return distort.some(hearing_audio.plain(pcm).pcm, self.noise, others)
+
+    def _stranger(self) -> Spoken:
+        """A real person who says something that flash-mini does not know."""
+        rng = self.rng
+        name = rng.choices(list(self.people), [_PEOPLE[name] for name in self.people])[0]
+        recordings = self.people[name]
+        pcm, said = recordings.take(rng.randrange(len(recordings)))
+        pcm = hearing_audio.stretch(pcm, rng.uniform(0.85, 1.2))
+        chance = rng.random()
+        pcm = hearing_audio.augment(pcm, self.noise).pcm if chance < 0.3 else (
+            self._worse(pcm) if chance < 0.45 else hearing_audio.plain(pcm).pcm
+        )  # fmt: skip
+        return Spoken(pcm[: _LONGEST_S * hearing_audio.RATE_HZ], said)
 
     def _typed(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
         """Typed questions without a picture, a third of them with a second turn."""
@@ -181,6 +225,8 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.1:
             return self._typed_clip(builder)
+        if rng.random() < 0.18:
+            return self._typed_strange(builder)
         if rng.random() < 0.3:
             scene, asked = draw_scene(rng), []
         else:  # a scene made for a question: hard noes, several things of a colour
@@ -199,6 +245,21 @@ class Maker:
                 branch += _typed_turn(typed(second, rng), second_answer, rng, first=False)
             branches.append(branch)
         return [builder.picture(scene)], branches
+
+    def _typed_strange(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """A picture outside its world: whatever is asked, it cannot tell; talk stays talk."""
+        rng = self.rng
+        view = unknown.draw(self.runs, rng)
+        branches = []
+        for _ in range(4):
+            question = draw.question(rng, draw.PICTURE)
+            if question.intent not in (*pictures.FOLLOW_UPS, "change"):
+                branches.append(_typed_turn(typed(question.text, rng), view.answer(question.intent), rng))
+        prompt = app_prompts.PROMPTS[app_prompts.draw_name(rng)]
+        branches.append(_typed_turn(prompt, view.answer(""), rng))
+        question = draw.question(rng, draw.TALK, rng.choice(talk.REFUSALS) if rng.random() < 0.5 else None)
+        branches.append(_typed_turn(typed(question.text, rng), answer_without_picture(question), rng))
+        return [builder.shown(view.rgb)], branches
 
     def _follow_up(self, scene: Scene, intent: str, slots: talk.Slots, answer: str) -> tuple[str, str]:
         rng = self.rng
@@ -281,6 +342,10 @@ class Maker:
         if rng.random() < 0.07:
             sound = builder.sound(hearing_audio.no_speech(self.noise))
             return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(NO_WORDS)]
+        if self.people and rng.random() < 0.15:
+            stranger = self._stranger()
+            sound = builder.sound(stranger.pcm)
+            return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(stranger.wrote)]
         kinds = [kind for kind in self.by_kind if kind != draw.PICTURE]
         weights = [{draw.TALK: 8, draw.OUT_OF_DOMAIN: 2, draw.FOREIGN: 1}[kind] for kind in kinds]
         kind = draw.PICTURE if rng.random() < 0.1 else rng.choices(kinds, weights)[0]
@@ -310,4 +375,4 @@ def _transcription(wrote: str) -> list[Segment]:
 
 def training_maker(runs: Path, seed: int) -> Maker:
     """A maker over all training parts that there are."""
-    return Maker(hearing_data.training_parts(runs), seed)
+    return Maker(hearing_data.training_parts(runs), seed, runs)

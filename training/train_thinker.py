@@ -28,7 +28,7 @@ from training.voice_loop import learning_rate
 
 _LEARNING_RATE = 1.5e-3
 _ENCODER_FACTOR = 0.3
-_WARMUP_STEPS = 100
+_WARMUP_STEPS = 40
 _BALANCE_WEIGHT = 0.02
 _SEED_STRIDE = 10_007  # between peers
 # Rows of each kind in one batch.
@@ -57,7 +57,7 @@ class EncoderSource:
 
 def parse_mix(given: str) -> dict[str, int]:
     """`typed=3,image=2` as a dictionary. Raises ValueError for unknown kinds."""
-    kinds = ("typed", "image", "heard", "spoken")
+    kinds = ("typed", "image", "heard", "spoken", "conversation")
     found = {}
     for item in given.split(","):
         kind, _, count = item.partition("=")
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.4, help="share of the time in which it falls; 0: more follows")
     parser.add_argument("--peers", type=int, default=1, help="processes that train together, each with its own batches")
     parser.add_argument("--compile", action="store_true", help="fuse the element-wise parts (needs a C++ compiler)")
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16; measure, it may be slower")
     options = parser.parse_args()
     peers.run(train, options, options.peers)
 
@@ -125,15 +126,16 @@ def train(options: argparse.Namespace, rank: int) -> None:
     if frozen or step == 0:
         source.refresh()
     means: dict[str, float] = {}
-    started = time.monotonic()
+    started, began = time.monotonic(), step
     with batches(
         partial(_start, options.runs, mix), config.SEED + step + _SEED_STRIDE * rank, options.workers
     ) as next_batch:
         while (done := peers.mean((time.monotonic() - started) / 60 / options.minutes)) < 1:
             batch = next_batch()
-            rate = learning_rate(step, done, options.rate, warmup=_WARMUP_STEPS, decay=options.decay)
+            rate = learning_rate(step - began, done, options.rate, warmup=_WARMUP_STEPS, decay=options.decay)
             optimizer.set_rate(rate)
-            output = forward(thinker, batch, frozen_encoders=frozen)
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
+                output = forward(thinker, batch, frozen_encoders=frozen)
             loss = F.cross_entropy(output.logits, output.targets)
             optimizer.zero_grad()
             (loss + _BALANCE_WEIGHT * output.balance).backward()

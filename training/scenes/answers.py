@@ -23,6 +23,7 @@ from training.scenes.scene import (
 TOO_DARK = "It is too dark to see."
 TOO_BLURRED = "The picture is too blurred to see."
 NOTHING = "I see nothing there."
+STRANGE_WORD = "a word that I cannot read"
 _MAX_IN_DETAIL = 3
 MOVE_ANSWERS = {
     "left": "The {name} moves to the left.",
@@ -71,7 +72,9 @@ def _answer_of_seen(intent: str, slots: Slots, scene: Scene) -> str | None:
     if intent == "change":
         return MOVE_ANSWERS["nothing"]
     if intent == "read":
-        return f"It says {scene.word.lower()}." if scene.word else "I see no word."
+        if not scene.word:
+            return "I see no word."
+        return f"It says {scene.word.lower()}." if is_known_word(scene.word) else f"I see {STRANGE_WORD}."
     if intent == "count_all":
         return f"I see {_counted(len(things), 'thing')}." if things else NOTHING
     if intent == "count_colour":
@@ -104,15 +107,20 @@ def _counted(count: int, noun: str) -> str:
 def _describe(things: list[Thing], word: str) -> str:
     parts = [words.article(thing.name) for thing in things]
     if word:
-        parts.append(f"the word {word.lower()}")
+        parts.append(f"the word {word.lower()}" if is_known_word(word) else STRANGE_WORD)
     return f"I see {words.listed(parts)}." if parts else NOTHING
+
+
+def is_known_word(word: str) -> bool:
+    """Whether flash-mini can read it."""
+    return word.upper() in words.PRINTED_WORDS
 
 
 def _detail(things: list[Thing], word: str) -> str:
     largest = sorted(things, key=lambda thing: -thing.size)[:_MAX_IN_DETAIL]
     parts = [f"The {thing.name} is {place_name(thing)}." for thing in things if thing in largest]
     if word:
-        parts.append(f"The word is {word.lower()}.")
+        parts.append(f"The word is {word.lower()}." if is_known_word(word) else f"I see {STRANGE_WORD}.")
     return " ".join(parts) or "There is nothing more to see."
 
 
