@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.prompts import TRANSCRIBE_PROMPT
-from training import hearing_audio, hearing_data, text
+from training import hearing_audio, hearing_data, text, timing
 from training.domain import app_prompts, draw, pictures, talk, words
 from training.domain.talk import NO_PICTURE_ANSWER, OOD_ANSWER, UNCLEAR_ANSWER
 from training.pretrain_seeing import draw_scene, size_of
@@ -329,7 +329,7 @@ class Conversation:
         if turn.spoken is None:
             self.segments.append(say(self.typed(turn.words, self.rng)))
         self.last, self.about = turn.answer, turn.about
-        self.segments += [say(TURN_END), Text(tuple(text.speakable_tokens(turn.answer)))]
+        self.segments += [say(TURN_END), Text(tuple(timing.speakable_tokens(turn.answer)))]
 
     def _write_reply(self, turn: Turn) -> None:
         """The reply; of one that was interrupted only what was heard stays."""

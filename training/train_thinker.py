@@ -24,7 +24,7 @@ from training.feeder import batches
 from training.stage import Saver, add_options, begin, load_part_of, make_thinker
 from training.thinker import Batch, Output, compile_elementwise, forward
 from training.thinker_data import training_maker
-from training.voice_loop import learning_rate
+from training.voice_loop import give_back_memory, learning_rate
 
 _LEARNING_RATE = 1.5e-3
 _ENCODER_FACTOR = 0.3
@@ -149,6 +149,8 @@ def train(options: argparse.Namespace, rank: int) -> None:
                 means[name] = 0.96 * means.get(name, value) + 0.04 * value
             if step % 20 == 0 and frozen:
                 source.refresh()
+            if step % 5 == 0:
+                give_back_memory()
             if step % 20 == 0 and rank == 0:
                 shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
                 print(f"step {step} {time.monotonic() - started:.0f} s {shown}", flush=True)

@@ -47,6 +47,12 @@ def keep_memory() -> None:
         mallopt(parameter, value)
 
 
+def give_back_memory() -> None:
+    """Give back what `keep_memory` has kept and sizes that never come again have torn to pieces."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def seed_all(seed: int) -> None:
     """Seed torch, numpy and random."""
     torch.manual_seed(seed)

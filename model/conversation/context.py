@@ -102,6 +102,7 @@ class Context:
 
     flash: Flash
     max_positions: int
+    max_turns: int | None = None  # whole turns that are kept, the present one included
     pieces: list[Piece] = field(default_factory=list)
     pending: list[TextRows] = field(default_factory=list)  # tokens to read with whatever comes next
     turn: int = 0
@@ -267,6 +268,18 @@ class Context:
 
     # ---- forgetting ----------------------------------------------------------------------------------------------
 
+    def begin_turn(self) -> None:
+        """The next turn begins: whole turns beyond `max_turns` are forgotten before anything of it is read."""
+        self.turn += 1
+        if self.max_turns is None:
+            return
+        oldest = self.turn - self.max_turns + 1
+        self.drop(n for n, p in enumerate(self.pieces) if p.kind is not Kind.INSTRUCTIONS and p.turn < oldest)
+        self.pending = [rows for rows in self.pending if rows.turn >= oldest]
+        for mark in self.marks:
+            mark.pending = tuple(rows for rows in mark.pending if rows.turn >= oldest)
+        self._close_gap(at_least=0.0)
+
     def make_room(self, count: int) -> None:
         """Evicts until `count` more positions fit: oldest pictures, then oldest sound, then oldest text.
 
@@ -295,21 +308,22 @@ class Context:
         self.drop(dropped)
         self._close_gap()
 
-    def _close_gap(self) -> None:
+    def _close_gap(self, at_least: float | None = None) -> None:
         """Moves the conversation's positions back behind the instructions when evictions have left a wide gap.
 
         Positions would otherwise grow without bound, beyond what the model was trained on. Keys are turned in place;
-        the distances between what is kept stay as they are, the instructions come nearer.
+        the distances between what is kept stay as they are, the instructions come nearer. A gap is wide from `at_least`
+        positions on, by default a share of those the model was trained on.
         """
-        n_fixed = next((n for n, piece in enumerate(self.pieces) if piece.kind is not Kind.INSTRUCTIONS), None)
-        if n_fixed is None:
-            return
-        first = self.pieces[n_fixed]
+        kept = (n for n, piece in enumerate(self.pieces) if piece.kind is not Kind.INSTRUCTIONS)
+        n_fixed = next(kept, len(self.pieces))
+        first = self.pieces[n_fixed] if n_fixed < len(self.pieces) else None
         fixed_rows = self.rows_before(n_fixed)
-        thinker_gap = first.thinker_position - fixed_rows
-        talker_gap = first.talker_position
-        limit = self.flash.config.thinker.text.max_position_embeddings * GAP_SHARE
-        if max(thinker_gap, talker_gap) < limit:
+        thinker_gap = (self.thinker_position if first is None else first.thinker_position) - fixed_rows
+        talker_gap = self.talker_position if first is None else first.talker_position
+        if at_least is None:
+            at_least = self.flash.config.thinker.text.max_position_embeddings * GAP_SHARE
+        if max(thinker_gap, talker_gap) < at_least:
             return
         self.thinker_cache.shift(fixed_rows, -thinker_gap, self.flash.thinker_rope.inv_freq)
         self.talker_cache.shift(0, -talker_gap, self.flash.talker_rope.inv_freq)

@@ -271,7 +271,7 @@ class Listener:
         if self.state.role == "user":
             return
         if self.state.role == "assistant":
-            self.context.turn += 1
+            self.context.begin_turn()
         self.state = replace(self.state, role="user")
         tokens = self.flash.chat
         self.context.defer(TextRows(0, Kind.FRAME, tokens.user_header))

@@ -101,7 +101,7 @@ class Session:
             predictor=generation.predictor if predictor_sampling is None else predictor_sampling,
             max_picture_pixels=_picture_pixels(flash, max_picture_pixels),
         )
-        self.context = Context(flash, options.max_positions)
+        self.context = Context(flash, options.max_positions, generation.conversation_turns)
         self._makers = MakerSource(flash, self.context)
         self._makers.prepare(options.thinker, options.talker, options.predictor)
         self._listener = Listener(flash, self.context, options.audio_window_s, options.max_picture_pixels)
@@ -451,6 +451,8 @@ class Session:
         pieces = context.pieces
         number = next((n for n, piece in enumerate(pieces) if piece.item == last.spoken.item), None)
         if number is None:
+            if context.max_turns is not None:  # the new turn has made the checkpoint forget it: nothing is left to cut
+                return
             raise InputError("the reply has been evicted from the conversation already")
         if kept:
             context.shorten(number, min(kept, pieces[number].n_thinker))

@@ -22,6 +22,7 @@ class Generation:
     stop_ids: frozenset[int]
     max_tokens: int
     max_frames: int
+    conversation_turns: int | None = None  # how many turns it can carry, the present one included; None: all that fit
 
 
 def read_generation(path: Path, config: ModelConfig) -> Generation:
@@ -47,6 +48,9 @@ def read_generation(path: Path, config: ModelConfig) -> Generation:
     eos = values.get("eos_token_id", [])
     stop_ids = {config.im_end_token_id, *(eos if isinstance(eos, list) else [eos])}
     talker = sampling("talker", TALKER_SAMPLING)
+    turns = values.get("conversation_turns")
+    if turns is not None and (isinstance(turns, bool) or not isinstance(turns, int) or turns < 1):
+        raise CheckpointError(f"{file}: conversation_turns is {turns!r}; expected a whole number, 1 or more")
     return Generation(
         thinker=sampling("thinker", GREEDY),
         talker=talker,
@@ -55,4 +59,5 @@ def read_generation(path: Path, config: ModelConfig) -> Generation:
         stop_ids=frozenset(stop_ids),
         max_tokens=int(values.get("thinker_max_new_tokens", 1024)),
         max_frames=int(values.get("talker_max_new_tokens", 4096)),
+        conversation_turns=turns,
     )

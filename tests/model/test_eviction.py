@@ -211,3 +211,62 @@ def test_positions_stay_bounded(flash: Flash) -> None:
     assert context.thinker_position < 1000
     assert context.talker_position < 1000
     check_ledger(session)
+
+
+def only_turns(session: Session) -> set[int]:
+    return {piece.turn for piece in session.context.pieces if piece.kind is not Kind.INSTRUCTIONS}
+
+
+@pytest.mark.parametrize("max_turns", [1, 2])
+def test_a_checkpoint_that_carries_few_turns_forgets_the_others(flash: Flash, max_turns: int) -> None:
+    session = greedy_session(flash, "Be brief.")
+    session.context.max_turns = max_turns
+    instructions = kinds(session)[Kind.INSTRUCTIONS]
+    for number in range(5):
+        turn(session, number)
+        check_ledger(session)
+        assert kinds(session)[Kind.INSTRUCTIONS] == instructions
+        assert len(only_turns(session)) == min(number + 1, max_turns)
+    first = next(piece for piece in session.context.pieces if piece.kind is not Kind.INSTRUCTIONS)
+    assert first.thinker_position == instructions
+    assert first.talker_position == 0
+
+
+def test_with_one_turn_every_turn_is_as_the_first(flash: Flash) -> None:
+    later, fresh = greedy_session(flash, "Be brief."), greedy_session(flash, "Be brief.")
+    later.context.max_turns = 1
+    turn(later, 1)
+    turn(later, 2)
+    replies = []
+    for session in (later, fresh):
+        session.see(picture(64, 64, 3), at_s=0.2)
+        session.hear(noise(1.2, 3))
+        session.read("turn 3")
+        replies.append(say(session, max_tokens=6, max_frames=1).text)
+    assert replies[0] == replies[1]
+    assert later.n_positions == fresh.n_positions
+
+
+def test_a_reply_can_be_cut_after_the_turn_that_made_it_forgotten(flash: Flash) -> None:
+    session = greedy_session(flash, "Be brief.")
+    session.context.max_turns = 1
+    session.read("one")
+    said = say(session, max_tokens=6, max_frames=5)
+    session.hear(noise(3.0, 1))
+    assert said.text.startswith(session.interrupt(80.0))
+    assert session.interrupt(0) == ""
+    check_ledger(session)
+    say(session, max_tokens=3, max_frames=1)
+
+
+def test_clearing_what_began_a_turn_leaves_the_conversation_in_order(flash: Flash) -> None:
+    session = greedy_session(flash, "Be brief.")
+    session.context.max_turns = 1
+    turn(session, 1)
+    session.hear(noise(3.0, 1))
+    session.clear()
+    check_ledger(session)
+    turn(session, 2)
+    fresh = greedy_session(flash, "Be brief.")
+    turn(fresh, 2)
+    assert session.n_positions == fresh.n_positions

@@ -32,8 +32,8 @@ from training.scenes.scene import PICTURE_SIZES
 Rgb = npt.NDArray[np.uint8]
 UNKNOWN = "I cannot tell what that is."
 POOL_SIZE = (192, 256)
-_CROPS, _MAX_CLIP_ART = 14, 2500
-_MOST_PIXELS = 12_000_000
+_CROPS, _MAX_CLIP_ART = 14, 1000
+_MOST_PIXELS = 9_000_000
 _ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp"))
 # Clip art of what flash-mini does know would be told apart by its style alone.
 _KNOWN = re.compile(
@@ -227,7 +227,9 @@ def main() -> None:
     found = collect(list(_folders(options.folders)), random.Random(config.SEED))
     out = options.runs / "pictures" / "unknown.npy"
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.save(out, np.stack(found))
+    waiting = out.with_suffix(".new.npy")  # a training that runs takes the file as soon as it is there
+    np.save(waiting, np.stack(found))
+    waiting.replace(out)
     print(f"{len(found)} crops in {out}")
 
 
