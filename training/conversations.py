@@ -61,7 +61,7 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Spoken:
-    """Something that was said: samples at 16 kHz, its words (NO_WORDS where none are to be understood)."""
+    """Something that was said: samples at 16 kHz, its words (NO_WORDS: there are none; "": nobody wrote them down)."""
 
     pcm: Pcm
     wrote: str
@@ -70,7 +70,9 @@ class Spoken:
 class Speech(Protocol):
     """Draws utterances."""
 
-    def question(self, kind: str, fits: Callable[[draw.Question], bool] | None = None) -> tuple[draw.Question, Spoken] | None: ...
+    def question(
+        self, kind: str, fits: Callable[[draw.Question], bool] | None = None
+    ) -> tuple[draw.Question, Spoken] | None: ...
 
     def not_understood(self) -> Spoken: ...
 
@@ -125,7 +127,7 @@ class Conversation:
 
     @property
     def jump(self) -> int:
-        """How far behind the instructions it begins: a session that has gone on for long and forgotten its beginning."""
+        """How far behind the instructions it begins: a long session has forgotten its beginning."""
         return self.rng.randrange(_FAR_POSITIONS) if self.rng.random() < _FAR_SHARE else 0
 
     # ---- what happens in a turn ------------------------------------------------------------------------------------
@@ -173,7 +175,9 @@ class Conversation:
     def _view_with(self) -> View | None:
         return self._any_view() if self.camera else None
 
-    def _question(self, kind: str, fits: Callable[[draw.Question], bool] | None = None) -> tuple[draw.Question, Spoken | None] | None:
+    def _question(
+        self, kind: str, fits: Callable[[draw.Question], bool] | None = None
+    ) -> tuple[draw.Question, Spoken | None] | None:
         """A question of this kind, spoken or not; None where no utterance fits."""
         if self._is_spoken():
             assert self.speech is not None
@@ -316,12 +320,15 @@ class Conversation:
             return
         if turn.spoken is not None:
             self.unanswered.append(turn.spoken.wrote)
-            wrote = " ".join(self.unanswered)
-            self.segments.append(Fork((say(TRANSCRIBE_PROMPT + TURN_END), *written(wrote))))
+            wrote = " ".join(self.unanswered) if all(self.unanswered) else ""
+            if wrote:
+                self.segments.append(Fork((say(TRANSCRIBE_PROMPT + TURN_END), *written(wrote))))
         else:
             for words_, right in turn.others:
                 self.segments.append(Fork((say(self.typed(words_, rng) + TURN_END), *reply(right))))
-            self.segments.append(say(turn.words if turn.words in app_prompts.PROMPTS.values() else self.typed(turn.words, rng)))
+            self.segments.append(
+                say(turn.words if turn.words in app_prompts.PROMPTS.values() else self.typed(turn.words, rng))
+            )
         self._write_reply(turn)
 
     def _write_history(self, turn: Turn) -> None:
@@ -425,7 +432,9 @@ class SpeechOfParts:
     ) -> None:
         self._by_kind, self._heard, self._strangers, self._rng, self._noise = by_kind, heard, strangers, rng, noise
 
-    def question(self, kind: str, fits: Callable[[draw.Question], bool] | None = None) -> tuple[draw.Question, Spoken] | None:
+    def question(
+        self, kind: str, fits: Callable[[draw.Question], bool] | None = None
+    ) -> tuple[draw.Question, Spoken] | None:
         for _ in range(60):
             part, item = self._rng.choice(self._by_kind[kind])
             if fits is None or fits(item.question):

@@ -35,7 +35,9 @@ def telephone(pcm: Pcm, rng: np.random.Generator) -> Pcm:
     pressed = np.sign(scaled) * np.log1p(255 * np.abs(scaled)) / np.log(256)
     steps = np.round(pressed * 127) / 127
     back = np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255
-    return np.asarray(back * peak + coloured_noise(len(pcm), rng) * _level(pcm) * 10 ** (-rng.uniform(25, 45) / 20), np.float32)
+    return np.asarray(
+        back * peak + coloured_noise(len(pcm), rng) * _level(pcm) * 10 ** (-rng.uniform(25, 45) / 20), np.float32
+    )
 
 
 def far(pcm: Pcm, rng: np.random.Generator) -> Pcm:

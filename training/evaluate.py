@@ -32,6 +32,7 @@ from training.pretrain_seeing import size_of
 from training.scenes import answers
 from training.scenes.render import render
 from training.scenes.scene import Clip, Scene
+from training.scenes.unknown import Strange
 from training.sequences import TURN_END, USER_HEADER, Picture, Segment, Sound, Span, pack, say, system_turn
 from training.stage import load_part_of, make_thinker
 from training.thinker import Batch, decode
@@ -52,7 +53,7 @@ class Item:
     wanted: tuple[str, ...]
     words: str = ""
     pcm: Pcm | None = None
-    shown: Scene | Clip | None = None
+    shown: Scene | Clip | Strange | None = None
     transcribe: bool = False
 
 
@@ -70,7 +71,10 @@ class Result:
 
 def _prefix(item: Item, sounds: list[Pcm], shots: list[Any]) -> list[Segment]:
     pictures_: list[Picture] = []
-    if item.shown is not None:
+    if isinstance(item.shown, Strange):
+        shots.append(item.shown.rgb)
+        pictures_.append(Picture(len(shots) - 1, *item.shown.rgb.shape[:2]))
+    elif item.shown is not None:
         for shot, scene in enumerate(item.shown.scenes if isinstance(item.shown, Clip) else (item.shown,)):
             height, width = size_of(scene)
             shots.append(render(scene, height, width, shot=shot)[0])

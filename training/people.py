@@ -1,9 +1,10 @@
 """Recordings of real people, where there are some: what they say is written down, and is outside flash-mini's world.
 
-    python -m training.people ORDERS.tar LJ.tar WORDS.tar [--runs DIR]
+    python -m training.people ORDERS.tar LJ.tar WORDS.tar [FOLDER] [--runs DIR]
 
 Puts the archives (see training/README.md) into `people/*.i16` and `.json`. Of the orders every fourth recording is kept
-back for evaluation.
+back for evaluation. A folder holds recordings of telephone announcements (Debian's asterisk-core-sounds-en-wav); what
+they say is not written down, and those whose names begin with a letter after m are kept back.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from training.hearing_audio import RATE_HZ
 
 Pcm = npt.NDArray[np.float32]
 _KEPT_BACK = 4  # one in so many
+_LAST_ANNOUNCEMENT = "m"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ def unpack(archive: Path) -> list[tuple[str, Pcm, str]]:
     return found
 
 
+def announcements(folder: Path) -> list[tuple[str, Pcm, str]]:
+    """Recordings of telephone announcements that may be trained on."""
+    found = []
+    for path in sorted(folder.rglob("*.wav")):
+        if "a" <= path.name[0].lower() <= _LAST_ANNOUNCEMENT:
+            pcm, rate_hz = soundfile.read(path, dtype="float32")
+            if len(pcm) > 0.7 * rate_hz:
+                found.append((path.name, np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), np.float32), ""))
+    return found
+
+
 def save(folder: Path, name: str, recordings: list[tuple[str, Pcm, str]]) -> None:
     """Write one set."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,10 +116,12 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.runs / "people"
     for archive in options.archives:
+        if archive.is_dir():
+            save(folder, "prompts", announcements(archive))
+            continue
         found = unpack(archive)
         kept = [entry for entry in found if archive.stem == "orders" and is_kept_back(entry[0])]
-        save(folder, archive.stem, [entry for entry in found if entry not in kept] if not kept else
-             [entry for entry in found if not is_kept_back(entry[0])])  # fmt: skip
+        save(folder, archive.stem, [entry for entry in found if not kept or not is_kept_back(entry[0])])
         if kept:
             save(folder, f"test_{archive.stem}", kept)
         print(f"{archive.stem}: {len(found) - len(kept)} to learn from, {len(kept)} kept back")

@@ -345,7 +345,8 @@ class Maker:
         if self.people and rng.random() < 0.15:
             stranger = self._stranger()
             sound = builder.sound(stranger.pcm)
-            return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(stranger.wrote)]
+            written_down = [_transcription(stranger.wrote)] if stranger.wrote else []
+            return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], *written_down]
         kinds = [kind for kind in self.by_kind if kind != draw.PICTURE]
         weights = [{draw.TALK: 8, draw.OUT_OF_DOMAIN: 2, draw.FOREIGN: 1}[kind] for kind in kinds]
         kind = draw.PICTURE if rng.random() < 0.1 else rng.choices(kinds, weights)[0]

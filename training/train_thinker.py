@@ -98,7 +98,9 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.4, help="share of the time in which it falls; 0: more follows")
     parser.add_argument("--peers", type=int, default=1, help="processes that train together, each with its own batches")
     parser.add_argument("--compile", action="store_true", help="fuse the element-wise parts (needs a C++ compiler)")
-    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16; measure, it may be slower")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="matrix products in bfloat16; measure, it may be slower"
+    )
     options = parser.parse_args()
     peers.run(train, options, options.peers)
 

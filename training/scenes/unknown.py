@@ -37,7 +37,23 @@ _MOST_PIXELS = 9_000_000
 _ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp"))
 # Clip art of what flash-mini does know would be told apart by its style alone.
 _KNOWN = re.compile(
-    "|".join((*words.OBJECTS, "mug", "glass", "home", "build", "hut", "plant", "auto", "truck", "taxi", "shark", "seat", "ball"))
+    "|".join(
+        (
+            *words.OBJECTS,
+            "mug",
+            "glass",
+            "home",
+            "build",
+            "hut",
+            "plant",
+            "auto",
+            "truck",
+            "taxi",
+            "shark",
+            "seat",
+            "ball",
+        )
+    )
 )
 
 
