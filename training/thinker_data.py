@@ -6,7 +6,7 @@ Every kind of row follows the layout of a user turn in ARCHITECTURE.md.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from model.prompts import DEFAULT_INSTRUCTIONS, TRANSCRIBE_PROMPT
 from training import config, distort, hearing_audio, hearing_data, people
 from training.conversations import NO_WORDS, Conversation, SpeechOfParts, Spoken
-from training.domain import app_prompts, draw, pictures, talk
+from training.domain import app_prompts, draw, pictures, talk, words
 from training.domain.talk import NO_PICTURE_ANSWER, OOD_ANSWER, UNCLEAR_ANSWER
 from training.pretrain_seeing import draw_scene, size_of
 from training.scenes import answers, unknown
@@ -225,8 +225,10 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.1:
             return self._typed_clip(builder)
-        if rng.random() < 0.18:
+        if rng.random() < 0.3:
             return self._typed_strange(builder)
+        if rng.random() < 0.2:
+            return self._typed_word(builder)
         if rng.random() < 0.3:
             scene, asked = draw_scene(rng), []
         else:  # a scene made for a question: hard noes, several things of a colour
@@ -260,6 +262,21 @@ class Maker:
         question = draw.question(rng, draw.TALK, rng.choice(talk.REFUSALS) if rng.random() < 0.5 else None)
         branches.append(_typed_turn(typed(question.text, rng), answer_without_picture(question), rng))
         return [builder.shown(view.rgb)], branches
+
+    def _typed_word(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
+        """A printed word, every other one that it cannot read."""
+        rng = self.rng
+        scene = answers.show_for("read", {}, rng)[0]
+        assert isinstance(scene, Scene)
+        if scene.word and rng.random() < 0.5:
+            scene = replace(scene, word=rng.choice(words.STRANGE_WORDS))
+        branches = []
+        for intent in ("read", "read", "describe", "more_detail"):
+            right = answers.answer(intent, {}, scene)
+            branches.append(_typed_turn(typed(pictures.ask(intent, rng)[0], rng), right or "", rng))
+        prompts = ("read", app_prompts.draw_name(rng))
+        branches += [_typed_turn(app_prompts.PROMPTS[name], app_prompts.answer(name, scene), rng) for name in prompts]
+        return [builder.picture(scene)], branches
 
     def _follow_up(self, scene: Scene, intent: str, slots: talk.Slots, answer: str) -> tuple[str, str]:
         rng = self.rng

@@ -27,7 +27,7 @@ from training.thinker_data import training_maker
 from training.voice_loop import give_back_memory, learning_rate
 
 _LEARNING_RATE = 1.5e-3
-_ENCODER_FACTOR = 0.3
+_ENCODER_FACTOR = 0.6
 _WARMUP_STEPS = 40
 _BALANCE_WEIGHT = 0.02
 _SEED_STRIDE = 10_007  # between peers

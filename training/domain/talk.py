@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.domain import words
+from training.domain import refusals, words
 
 Slots = dict[str, str]
 
@@ -71,6 +71,7 @@ _OOD_SLOTS = {
     "vote,paint the door,clean the carpet,open a bank account,write a letter,play chess".split(","),
     "famous": "Einstein,Shakespeare,Cleopatra,Beethoven,Columbus,Newton,the pope,the queen,Picasso".split(","),
 }  # fmt: skip
+_MADE_REFUSALS = 0.6
 REFUSALS = ("safety", "medicine", "law", "money")  # intents whose answer sends to somebody who can judge
 OOD_ANSWER = "I do not know that."
 UNCLEAR_ANSWER = "I did not understand that."
@@ -156,6 +157,8 @@ def ask(intent: str, rng: random.Random) -> tuple[str, Slots]:
     art = words.article("x")[:0]
     if intent == "thing_colour":
         art = thing_phrase(slots["thing"])[: -len(slots["thing"])]
+    if intent in REFUSALS and rng.random() < _MADE_REFUSALS:
+        return refusals.ask(intent, rng), slots
     text = rng.choice(phrasings(intent)).format(**slots, art=art)
     return text.replace("a owl", "an owl").replace("a ant", "an ant"), slots
 
