@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.conversation.events import ReplyDone, TextDelta
+from model.conversation.events import TextDelta
 from model.conversation.session import Session
 from model.flash import Flash, load
 from training import config, distort, hearing_audio, people
@@ -143,8 +143,6 @@ def _say(session: Session, turn: Turn, rng: random.Random) -> str:
     for event in session.reply(speech=False, max_tokens=120):
         if isinstance(event, TextDelta):
             text += event.text
-        elif isinstance(event, ReplyDone):
-            break
     return text.strip()
 
 
