@@ -32,6 +32,7 @@ from training.domain import draw
 from training.pretrain_seeing import size_of
 from training.scenes.render import render
 from training.scenes.scene import Clip
+from training.scenes.unknown import Strange
 
 _SEED = 78_000
 _CPU = torch.device("cpu")
@@ -71,7 +72,9 @@ def questions(runs: Path, count: int) -> list[evaluate.Item]:
 def ask(flash: Flash, item: evaluate.Item) -> Said:
     """One question in a conversation of its own."""
     session = Session(flash)
-    if item.shown is not None:
+    if isinstance(item.shown, Strange):
+        session.see(item.shown.rgb)
+    elif item.shown is not None:
         for shot, scene in enumerate(item.shown.scenes if isinstance(item.shown, Clip) else (item.shown,)):
             session.see(render(scene, *size_of(scene), shot=shot)[0], at_s=0.7 * shot)
     if item.pcm is not None:

@@ -252,12 +252,12 @@ def noisy(kind: str, heard: list[tuple[draw.Question, Pcm]]) -> list[Item]:
     rng = np.random.default_rng(_SEED)
     found: list[Item] = []
     for number, (question, pcm) in enumerate(heard):
-        others = [heard[(number + step) % len(heard)][1] for step in (17, 55, 91)]
-        bad = {
-            "telephone": lambda pcm=pcm: distort.telephone(pcm, rng),
-            "far microphone": lambda pcm=pcm: distort.far(pcm, rng),
-            "babble 10 dB": lambda pcm=pcm, others=others: distort.among(pcm, others, 10.0),
-        }[kind]()
+        if kind == "telephone":
+            bad = distort.telephone(pcm, rng)
+        elif kind == "far microphone":
+            bad = distort.far(pcm, rng)
+        else:
+            bad = distort.among(pcm, [heard[(number + step) % len(heard)][1] for step in (17, 55, 91)], 10.0)
         found.append(Item((talk.answer(question.intent, question.slots),), question.text, bad))
     return found
 

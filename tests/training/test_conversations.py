@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from app.narration import RESTING_PROMPT
-from app.prompts import DESCRIBE, READ
+from app.prompts import DESCRIBE
 from model.conversation.context import MediaRows, TextRows
 from model.conversation.session import Session
 from model.flash import Flash, load
@@ -245,7 +245,7 @@ def test_the_apps_prompts_have_true_answers(name: str, shown: Scene, said: str) 
 
 
 def test_the_apps_prompts_are_the_apps_own() -> None:
-    assert {*DESCRIBE.values(), READ, RESTING_PROMPT} <= set(app_prompts.PROMPTS.values())
+    assert {*DESCRIBE.values(), RESTING_PROMPT} <= set(app_prompts.PROMPTS.values())
 
 
 def test_a_moving_narration_has_at_most_eight_words() -> None:

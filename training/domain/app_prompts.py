@@ -8,11 +8,16 @@ from __future__ import annotations
 import random
 
 from app.narration import MOVING_PROMPT, RESTING_PROMPT
-from app.prompts import DESCRIBE, READ
+from app.prompts import DESCRIBE
 from training.domain import words
 from training.scenes import answers
 from training.scenes.scene import DARK, Scene, Thing, place_name
 
+# What a client may ask of a picture with text; the app itself reads text without the model.
+READ = (
+    "Read all the text in the picture aloud, in order and completely. Do not summarise and add nothing. "
+    "Say when a part cannot be read, and say so when there is no text."
+)
 PROMPTS: dict[str, str] = {
     **{f"describe {detail}": text for detail, text in DESCRIBE.items()},
     "read": READ,
