@@ -463,6 +463,7 @@ class Assistant:
         return Config(
             speculate=self._abilities.takes_back,
             judges=self._abilities.judges,
+            words_of_turn=self._abilities.takes_back,
             speech=settings.speech,
             reply_limit_s=settings.reply_limit_s,
             announce=settings.announce,

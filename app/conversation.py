@@ -299,7 +299,17 @@ def _repeat(step: Step) -> None:
 def _new_conversation(step: Step) -> None:
     _stop(step, "stopped")
     record_all(step)  # the history keeps what was heard of it
-    step.set(reading=None, transcript=(), closing=(), aside=None, commits=(), items=(), cut_items=(), can_repeat=False)
+    step.set(
+        reading=None,
+        transcript=(),
+        closing=(),
+        aside=None,
+        commits=(),
+        items=(),
+        item_words=(),
+        cut_items=(),
+        can_repeat=False,
+    )
     step.do(BeginHistory())
     if step.state.engine is Engine.READY:
         step.set(engine=Engine.STARTING)

@@ -32,8 +32,8 @@ def voice_started(step: Step, event: VoiceStarted) -> None:
         barge_in(step)
 
 
-def _hear(step: Step, turn: int | None = None) -> None:
-    """The present utterance is the user's turn (or goes on with `turn`)."""
+def _hear(step: Step, turn: int | None = None, earlier: str = "") -> None:
+    """The present utterance is the user's turn (or goes on with `turn`, of which the words up to here are known)."""
     utterance = step.state.utterance
     assert utterance is not None
     ask = Ask(
@@ -43,6 +43,7 @@ def _hear(step: Step, turn: int | None = None) -> None:
         limit_s=step.state.config.reply_limit_s,
         ended=False,
         guessed=utterance.silent,
+        earlier=earlier,
     )
     if not add_ask(step, ask):
         step.set(utterance=None)
@@ -55,15 +56,17 @@ def barge_in(step: Step) -> None:
     abandon(step)
     reply = step.state.reply
     turn: int | None = None
+    earlier = ""
     if reply is not None:
         unheard = not reply.played and reply.ask.utterance is not None and not reply.replay
         # Before anything was heard the user simply goes on with the same turn.
         turn = reply.ask.turn if unheard else None
+        earlier = reply.ask.words or reply.ask.earlier if unheard else ""
         if not unheard:
             step.earcon("interrupted")
         cut(step, "interrupted")
     step.set(utterance=replace(utterance, overlap=False))
-    _hear(step, turn)
+    _hear(step, turn, earlier)
 
 
 def after_overlap(step: Step) -> None:
@@ -90,7 +93,8 @@ def voice_resumed(step: Step, event: VoiceResumed) -> None:
     reply = step.state.reply
     if reply is not None and reply.speculative and reply.ask.utterance == event.utterance:
         cut(step, "", keep_sound=True)
-        step.set(asks=(replace(reply.ask, guessed=False), *step.state.asks))
+        ask = replace(reply.ask, guessed=False, words="", earlier=reply.ask.words or reply.ask.earlier)
+        step.set(asks=(ask, *step.state.asks))
 
 
 def voice_ended(step: Step, event: VoiceEnded) -> None:

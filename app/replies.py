@@ -29,7 +29,20 @@ from app.heard import Piece
 from app.phrases import phrase
 from app.reading import look
 from app.state import MAX_ITEMS, SPEECH_RATE_HZ, Engine, Reply, Step
-from app.turns import cut, find_turn, finish, judge_text, notice, put_turn, release, resume, serve, settle, show_reply
+from app.turns import (
+    change_ask,
+    cut,
+    find_turn,
+    finish,
+    judge_text,
+    notice,
+    put_turn,
+    release,
+    resume,
+    serve,
+    settle,
+    show_reply,
+)
 from app.view import Problem
 
 RESTORED_TURNS = 40
@@ -179,19 +192,30 @@ def user_transcribed(step: Step, event: UserTranscribed) -> None:
     number = next((turn for item, turn in reversed(step.state.items) if item == event.item_id), None)
     if number is None:
         return
-    words = (event.text or "").strip()
+    ours = [item for item, turn in step.state.items if turn == number]
+    step.set(item_words=(*step.state.item_words, (event.item_id, (event.text or "").strip()))[-MAX_ITEMS:])
+    known = {item: words for item, words in step.state.item_words if item in ours and words}
+    if step.state.config.words_of_turn:
+        words = next((known[item] for item in reversed(ours) if item in known), "")
+    else:
+        words = " ".join(known[item] for item in ours if item in known)
+    complete = event.item_id == ours[-1]
     reply = step.state.reply
     if reply is not None and reply.ask.turn == number:
-        step.reply(ask=replace(reply.ask, words=words))
+        step.reply(ask=replace(reply.ask, words=words) if complete else replace(reply.ask, earlier=words))
+    for ask in step.state.asks:
+        if ask.turn == number and ask.utterance is not None:  # it goes on: these are the words up to here
+            change_ask(step, ask.utterance, earlier=words)
+            complete = False
     turn = find_turn(step, number)
     if turn is not None and turn.role == "user":
-        put_turn(step, replace(turn, text=words or turn.text, done=True))
-        known = phrase(words, step.at_s)
-        if known is not None:
+        put_turn(step, replace(turn, text=words or turn.text, done=turn.done or complete))
+        command = phrase(words, step.at_s) if complete else None
+        if command is not None:
             # What the model makes of it is a guess; what the picture says is not.
             if step.state.reply is not None and step.state.reply.turn > number:
                 cut(step, "interrupted")
-            look(step, known)
+            look(step, command)
 
 
 # --- the player -----------------------------------------------------------------------------------------------------
@@ -311,6 +335,7 @@ def forget_engine(step: Step) -> None:
         closing=tuple(replace(closing, engine_done=True, gone=True) for closing in step.state.closing),
         commits=(),
         items=(),
+        item_words=(),
         cut_items=(),
     )
     settle(step)

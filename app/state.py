@@ -63,6 +63,8 @@ class Ask:
     streaming: bool = False
     words: str = ""
     """What the user said, where the transcription came before the end was certain."""
+    earlier: str = ""
+    """Words of the turn's earlier pieces, from before the user went on; they hold until all the words are known."""
     attempts: int = 0
     """Engines that were lost over it."""
     narration: bool = False
@@ -181,6 +183,8 @@ class State:
     """Commits that the engine has not answered: the turn each belongs to, None for an aside."""
     items: tuple[tuple[str, int], ...] = ()
     """User items of the engine and the turns they belong to, newest last."""
+    item_words: tuple[tuple[str, str], ...] = ()
+    """The words of user items, newest last."""
     cut_items: tuple[tuple[str, int], ...] = ()
     """Replies that were truncated and the turns they belong to, newest last."""
     last_turn: int = 0

@@ -47,7 +47,10 @@ def put_user_turn(step: Step, ask: Ask) -> None:
     if ask.utterance is None:
         return
     known = bool(ask.words) or not step.state.config.transcribe
-    put_turn(step, TranscriptTurn(ask.turn, "user", ask.at_s, ask.words, spoken=True, done=known))
+    before = find_turn(step, ask.turn)
+    text = ask.words or ask.earlier or (before.text if before is not None else "")
+    at_s = before.at_s if before is not None else ask.at_s
+    put_turn(step, TranscriptTurn(ask.turn, "user", at_s, text, spoken=True, done=known))
 
 
 def show_reply(

@@ -504,3 +504,51 @@ def test_advice_about_the_picture_waits_for_nobody() -> None:
     assert len(of(fx.Announce, story.now(ev.AdviceGiven(1.0, "It is dark.")))) == 1
     story.now(ev.VoiceStarted(2.0, 1))
     assert of(fx.Announce, story.now(ev.AdviceGiven(2.1, "It is dark."))) == []
+
+
+def in_two_pieces(config: Config | None = None) -> Story:
+    """“What can you” … a pause that looks like the end … “do?”: the guess is taken back."""
+    story = Story(config)
+    story.now(ev.VoiceStarted(1.0, 1), ev.VoicePaused(1.8, 1), ev.InputCommitted(1.85, "user-1"))
+    story.now(ev.ReplyCreated(1.9, 1, "resp-1"), ev.ReplyItem(1.9, "resp-1", "item-1"))
+    story.now(ev.VoiceResumed(2.0, 1), ev.ReplyDone(2.1, "resp-1"))
+    return story
+
+
+def users_turn(story: Story) -> tuple[str, bool]:
+    (turn,) = [turn for turn in story.state.transcript if turn.role == "user"]
+    return turn.text, turn.done
+
+
+def test_a_turn_in_two_pieces_is_one_turn_with_all_its_words() -> None:
+    story = in_two_pieces()
+    story.now(ev.UserTranscribed(2.1, "user-1", "what can you"))
+    story.now(ev.VoiceEnded(2.6, 1, 1.2), ev.InputCommitted(2.7, "user-2"))
+    assert users_turn(story) == ("what can you", False)  # whoever waits for the words waits on
+    story.now(ev.UserTranscribed(3.0, "user-2", "what can you do"))
+    assert users_turn(story) == ("what can you do", True)
+
+
+def test_words_of_an_earlier_piece_that_come_late_replace_nothing() -> None:
+    story = in_two_pieces()
+    story.now(ev.VoiceEnded(2.6, 1, 1.2), ev.InputCommitted(2.7, "user-2"))
+    story.now(ev.UserTranscribed(3.0, "user-2", "what can you do"), ev.UserTranscribed(3.1, "user-1", "what can you"))
+    assert users_turn(story) == ("what can you do", True)
+
+
+def test_words_that_cannot_be_had_do_not_take_the_earlier_ones_away() -> None:
+    story = in_two_pieces()
+    story.now(ev.UserTranscribed(2.1, "user-1", "what can you"))
+    story.now(ev.VoiceEnded(2.6, 1, 1.2), ev.InputCommitted(2.7, "user-2"), ev.UserTranscribed(3.0, "user-2", None))
+    assert users_turn(story) == ("what can you", True)
+
+
+def test_an_engine_that_knows_items_alone_gets_its_pieces_joined() -> None:
+    story = Story(Config(words_of_turn=False, speculate=False))
+    story.now(ev.VoiceStarted(1.0, 1), ev.VoiceEnded(2.0, 1, 1.0), ev.InputCommitted(2.1, "user-1"))
+    story.now(ev.UserTranscribed(2.2, "user-1", "what can you"))
+    story.now(ev.VoiceStarted(2.3, 2), ev.VoiceEnded(3.3, 2, 1.0))  # nothing of the reply was heard
+    story.now(ev.ReplyCreated(3.4, 1, "resp-1"), ev.ReplyDone(3.4, "resp-1"), ev.InputCommitted(3.5, "user-2"))
+    assert users_turn(story) == ("what can you", False)
+    story.now(ev.UserTranscribed(3.6, "user-2", "do"))
+    assert users_turn(story) == ("what can you do", True)
