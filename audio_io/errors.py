@@ -28,5 +28,9 @@ class WavFileError(SoundError):
     """A sound file is missing, unreadable or empty."""
 
 
+class UnhearableFileError(WavFileError):
+    """It is a sound file, but there is nothing in it to hear: no samples, no numbers, a header of nonsense."""
+
+
 class PlayerFullError(SoundError):
     """More speech was queued than the player holds; the reply's producer must wait or be stopped."""

@@ -83,5 +83,7 @@ class Resampler:
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    """A whole signal, float32 [n] mono."""
-    return Resampler(from_hz, to_hz).push(samples, last=True)
+    """A whole signal, float32 [n] mono; in pieces of a second, because the filter's windows take much room."""
+    resampler = Resampler(from_hz, to_hz)
+    made = [resampler.push(samples[start : start + from_hz]) for start in range(0, len(samples), from_hz)]
+    return np.concatenate([*made, resampler.push(samples[:0], last=True)])

@@ -28,6 +28,7 @@ from audio_io.events import (
     SpeechResumed,
     SpeechStarted,
 )
+from audio_io.gain import Follower, UtteranceGain
 from audio_io.segmenter_config import Counts, SegmenterConfig
 from audio_io.turn_end import TurnJudge
 from audio_io.turn_features import HEARD_SAMPLES
@@ -88,6 +89,8 @@ class Segmenter:
         self._pre_roll: deque[Samples] = deque(maxlen=max(1, self._counts.pre_roll_blocks))
         self._votes: deque[bool] = deque(maxlen=self._counts.quick_window_votes)
         self._chunks: deque[float] = deque(maxlen=self._counts.neural_window_chunks)
+        self._follower = Follower()
+        self._raise = UtteranceGain([])
         self._said: deque[Samples] = deque(maxlen=HEARD_SAMPLES // BLOCK_SAMPLES)
         self._blocks = 0
         self._phase = _Phase.IDLE
@@ -147,8 +150,9 @@ class Segmenter:
         if self._phase is _Phase.IDLE:
             self._pre_roll.append(block)
         else:
-            events.append(SpeechAudio(at_s, block))
-            self._said.append(block)
+            said = self._raise.apply(block)
+            events.append(SpeechAudio(at_s, said))
+            self._said.append(said)
         probability = self._detect(block)
         if self._phase is _Phase.IDLE:
             if self._voice_begins():
@@ -163,7 +167,8 @@ class Segmenter:
 
     def _detect(self, block: Samples) -> float | None:
         """Runs both detectors; returns silero's probability when a chunk of its has become complete."""
-        self._quick_rest.append(block)
+        # webrtcvad takes quiet speech for silence; silero does not mind how loud it is.
+        self._quick_rest.append(block * np.float32(self._follower.follow(block)))
         if len(self._quick_rest) * BLOCK_SAMPLES == QUICK_SAMPLES:
             self._votes.append(self._quick.is_speech(np.concatenate(self._quick_rest)))
             self._quick_rest.clear()
@@ -183,6 +188,8 @@ class Segmenter:
 
     def _begin(self, phase: _Phase, events: list[SpeechEvent]) -> None:
         pre_roll = list(self._pre_roll)[-self._counts.pre_roll_blocks :] if self._counts.pre_roll_blocks else []
+        self._raise = UtteranceGain(pre_roll)
+        pre_roll = [self._raise.apply(block) for block in pre_roll]
         self._pre_roll.clear()
         self._said.clear()
         self._said.extend(pre_roll)

@@ -1,4 +1,4 @@
-"""Reads and writes WAV files (and whatever else libsndfile reads) as the app's mono float32."""
+"""Reads short sound files and writes WAV files, mono float32 inside."""
 
 from __future__ import annotations
 
@@ -10,31 +10,15 @@ import numpy as np
 
 from audio_io.blocks import Samples
 from audio_io.errors import WavFileError
-from audio_io.resample import resample
-
-READABLE = "Give a WAV, FLAC, OGG or MP3 file."
+from audio_io.sound_file import read_sound
 
 
 def read_wav(path: Path | str, rate_hz: int) -> Samples:
-    """float32 [n] mono at `rate_hz`, from a file of any rate and any number of channels.
+    """float32 [n] mono at `rate_hz`, from a file of any rate and any number of channels; for short ones.
 
     Raises WavFileError for a file that is missing, not sound, or empty.
     """
-    import soundfile
-
-    library: Any = soundfile
-    path = Path(path)
-    if not path.is_file():
-        raise WavFileError(f"There is no sound file {str(path)!r}.", "Check the path.")
-    try:
-        data, file_rate_hz = library.read(str(path), dtype="float32", always_2d=True)
-    except (library.SoundFileError, OSError) as error:
-        raise WavFileError(f"{str(path)!r} cannot be read as sound ({error}).", READABLE) from error
-    if not len(data):
-        raise WavFileError(f"{str(path)!r} holds no samples.", READABLE)
-    if not np.isfinite(data).all():
-        raise WavFileError(f"{str(path)!r} holds samples that are not numbers.", READABLE)
-    return resample(data.mean(axis=1, dtype=np.float32), int(file_rate_hz), rate_hz)
+    return read_sound(path, rate_hz)
 
 
 def write_wav(path: Path | str, samples: Samples, rate_hz: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, CommandError
+from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, CommandError, sound_exit
 from commands.results import check_output, write_results
 
 Turn = tuple[Literal["say", "text"], str]
@@ -164,14 +164,14 @@ def _is_text(value: str) -> bool:
 def check_inputs(turns: Sequence[Turn], watch: str) -> None:
     """Every file is looked at before an engine is started for it."""
     from audio_io.errors import WavFileError
-    from audio_io.wav_file import read_wav
+    from audio_io.sound_file import open_sound
 
     for kind, what in turns:
         if kind == "say":
             try:
-                read_wav(what, 16_000)
+                open_sound(what)
             except WavFileError as error:
-                raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
+                raise CommandError(sound_exit(error), error.message, error.remedy) from error
         elif not what.strip():
             raise CommandError(EXIT_USAGE, "An empty --text was given.", "Give some words.")
         elif not _is_text(what):

@@ -11,6 +11,13 @@ EXIT_OUTPUT = 5
 EXIT_INTERRUPTED = 130
 
 
+def sound_exit(error: Exception) -> int:
+    """The exit code for a sound file that cannot be used: 4 where it is one, but nothing in it can be heard."""
+    from audio_io.errors import UnhearableFileError
+
+    return EXIT_NO_SPEECH if isinstance(error, UnhearableFileError) else EXIT_USAGE
+
+
 class CommandError(Exception):
     """What happened and what to do, for stderr; `code` is the process's exit code."""
 

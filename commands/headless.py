@@ -26,16 +26,14 @@ from audio_io.events import ListenerEvent, SourceFinished
 from audio_io.listener import Listener
 from audio_io.segmenter import Segmenter
 from audio_io.turn_end import open_judge
-from audio_io.wav_file import read_wav
 from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
 from commands.checkpoints import model_label
 from commands.compose import make_engine
 from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
-from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_OUTPUT, EXIT_USAGE, CommandError
+from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_OUTPUT, EXIT_USAGE, CommandError, sound_exit
 from model.prompts import DEFAULT_INSTRUCTIONS
 
-INSIDE_RATE_HZ = 16_000
 TRANSCRIPT_WAIT_S = 30.0
 PICTURE_WAIT_S = 15.0
 REST = (Phase.LISTENING, Phase.PAUSED)
@@ -198,12 +196,11 @@ class Headless:
 
     def say(self, path: Path) -> None:
         """Speaks a file into the microphone and waits until the reply has been heard."""
-        try:
-            samples = read_wav(path, INSIDE_RATE_HZ)
-        except WavFileError as error:
-            raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
         heard, finished = self._heard_voice, self._finished_files
-        self._source.say(samples, str(path))
+        try:
+            self._source.say(path)
+        except WavFileError as error:
+            raise CommandError(sound_exit(error), error.message, error.remedy) from error
         self._wait(lambda _: self._finished_files > finished, f"{path} was not heard to its end")
         if not self._assistant.wait_handled(self.choice.timeout_s):
             raise CommandError(EXIT_FAILED, f"{path} was not worked through.", "Use --timeout to wait longer.")
