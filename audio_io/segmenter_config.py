@@ -31,7 +31,7 @@ class SegmenterConfig:
     """The hang grows up to this for somebody whose pauses come close to it (see `_patience`)."""
     judge_s: float = 0.1
     """Silence after which the judge is asked: it knows best just after the last word, silence sounds complete."""
-    patience: tuple[tuple[float, float], ...] = ((0.1, 2.0), (0.4, 1.3), (0.7, 0.8), (0.9, 0.5), (0.97, 0.22))
+    patience: tuple[tuple[float, float], ...] = ((0.5, 2.0), (0.9, 1.2), (0.95, 0.5), (0.97, 0.22))
     """(completeness, hang): the silence that ends what the judge finds so complete; straight lines between."""
     ahead_s: float = 0.5
     """So long before the expected end a reply is prepared: it takes about that, and mostly it is taken back before."""
