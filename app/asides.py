@@ -22,6 +22,18 @@ BACKCHANNELS = frozenset(normalise(words) for words in _SHOWN_TO_LISTEN.split())
 """What people say to show that they listen. "Yes", "no", "stop" and "wait" are none."""
 
 
+CHARS_PER_S, SPARE_CHARS = 25, 8
+"""Nobody says more letters in so short a time: then the words were made up, not heard."""
+
+
+def shows_listening(text: str, voiced_s: float) -> bool:
+    """Whether these words of a voice of this length only show that somebody listens, or cannot be what was said."""
+    words = normalise(text)
+    if not words or words in BACKCHANNELS or all(word in BACKCHANNELS for word in words.split()):
+        return True
+    return len(words) > voiced_s * CHARS_PER_S + SPARE_CHARS
+
+
 def question_was_asked(step: Step) -> bool:
     """What was heard of the present reply ends with a question: then a short answer is an answer."""
     reply = step.state.reply
@@ -31,7 +43,7 @@ def question_was_asked(step: Step) -> bool:
     return heard.rstrip().endswith("?")
 
 
-def begin_aside(step: Step, utterance: int, at_s: float) -> None:
+def begin_aside(step: Step, utterance: int, at_s: float, voiced_s: float) -> None:
     """A short utterance has ended during the reply."""
     abandon(step)
     config = step.state.config
@@ -40,7 +52,7 @@ def begin_aside(step: Step, utterance: int, at_s: float) -> None:
         step.do(DropSound(utterance))
         resume(step)
         return
-    step.set(aside=Aside(utterance, at_s))
+    step.set(aside=Aside(utterance, at_s, voiced_s))
     reply = step.state.reply
     if reply is not None and not reply.done:
         resume(step)  # the engine is busy for an unknown time; the reply goes on meanwhile
@@ -75,7 +87,7 @@ def aside_transcribed(step: Step, text: str | None) -> None:
     assert aside is not None
     if aside.over:
         return
-    if text is None or normalise(text) in BACKCHANNELS or not normalise(text):
+    if text is None or shows_listening(text, aside.voiced_s):
         step.do(DropSound(aside.utterance))
         _close(step)
         resume(step)

@@ -108,7 +108,7 @@ def voice_ended(step: Step, event: VoiceEnded) -> None:
                 return
         else:
             step.set(utterance=None)
-            begin_aside(step, utterance.number, utterance.started_at_s)
+            begin_aside(step, utterance.number, utterance.started_at_s, event.voiced_s)
             return
     step.set(utterance=None)
     ask = change_ask(step, event.utterance, ended=True)

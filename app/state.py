@@ -140,6 +140,7 @@ class Aside:
 
     utterance: int
     at_s: float
+    voiced_s: float
     judging_since_s: float | None = None
     """None: waits until the engine is free."""
     item_id: str | None = None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 DeviceKind = Literal["microphone", "speaker"]
 EndReason = Literal["silence", "forced", "muted", "too long", "device lost"]
-DropReason = Literal["too short", "muted", "device lost"]
+DropReason = Literal["too short", "no voice", "muted", "device lost"]
 
 
 # --- the user's voice -------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from audio_io.events import (
     SpeechStarted,
 )
 from audio_io.gain import Follower, UtteranceGain
+from audio_io.meant import Evidence, Nearness
 from audio_io.segmenter_config import Counts, SegmenterConfig
 from audio_io.turn_end import TurnJudge
 from audio_io.turn_features import HEARD_SAMPLES
@@ -65,6 +66,7 @@ class _Utterance:
     """End of the latest chunk with voice in it."""
     voiced_s: float = 0.0
     longest_pause_s: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
     judged_s: float | None = None
     """The hang that the judge gives the present silence; None: not asked yet, or no judge."""
 
@@ -90,6 +92,7 @@ class Segmenter:
         self._votes: deque[bool] = deque(maxlen=self._counts.quick_window_votes)
         self._chunks: deque[float] = deque(maxlen=self._counts.neural_window_chunks)
         self._follower = Follower()
+        self._nearness = Nearness()
         self._raise = UtteranceGain([])
         self._said: deque[Samples] = deque(maxlen=HEARD_SAMPLES // BLOCK_SAMPLES)
         self._blocks = 0
@@ -119,7 +122,8 @@ class Segmenter:
         """Silence that ends the present utterance: as judged, or well above the speaker's own pauses, within limits."""
         utterance = self._utterance
         if utterance is not None and utterance.judged_s is not None:
-            return utterance.judged_s
+            short = utterance.voiced_s < self.config.short_s
+            return min(utterance.judged_s, self.config.hang_s) if short else utterance.judged_s
         own_s = max(self._patience_s, utterance.longest_pause_s if utterance else 0.0)
         return min(self.config.hang_most_s, max(self.config.hang_s, PATIENCE * own_s))
 
@@ -149,7 +153,10 @@ class Segmenter:
             return
         if self._phase is _Phase.IDLE:
             self._pre_roll.append(block)
+            self._nearness.hear(block)
         else:
+            assert self._utterance is not None
+            self._utterance.evidence.levels.append(self._nearness.hear(block))
             said = self._raise.apply(block)
             events.append(SpeechAudio(at_s, said))
             self._said.append(said)
@@ -182,7 +189,8 @@ class Segmenter:
 
     def _voice_begins(self) -> bool:
         likely = sum(p >= self.config.start_probability for p in self._chunks)
-        return sum(self._votes) >= self._counts.quick_voiced_votes and likely >= self._counts.neural_voiced_chunks
+        heard = sum(self._votes) >= self._counts.quick_voiced_votes and likely >= self._counts.neural_voiced_chunks
+        return heard and self._nearness.is_near()
 
     # --- utterances ---
 
@@ -199,6 +207,7 @@ class Segmenter:
             started_block=started,
             last_voice_s=self.now_s,
             voiced_s=voiced * NEURAL_SAMPLES / INSIDE_RATE_HZ,
+            evidence=Evidence(sum(p >= self.config.sure_probability for p in self._chunks)),
         )
         self._phase = phase
         samples = np.concatenate(pre_roll) if pre_roll else np.empty(0, dtype=np.float32)
@@ -212,6 +221,7 @@ class Segmenter:
         chunk_s = NEURAL_SAMPLES / INSIDE_RATE_HZ
         end_s = (self._blocks * BLOCK_SAMPLES - len(self._neural_rest)) / INSIDE_RATE_HZ
         utterance.voiced_s += chunk_s
+        utterance.evidence.sure_chunks += probability >= self.config.sure_probability
         pause_s = end_s - chunk_s - utterance.last_voice_s
         utterance.last_voice_s = end_s
         if utterance.judged_s is not None and utterance.judged_s > self.config.hang_s and pause_s >= HESITATION_S:
@@ -235,8 +245,15 @@ class Segmenter:
             events.append(SpeechPaused(utterance.last_voice_s))
         if too_short and silent_s >= self.config.drop_s:
             self._drop("too short", events)
-        elif not too_short and silent_s >= self.hang_s:
-            self._end("silence", events)
+        elif not too_short and silent_s >= (self.hang_s if self._is_voice(utterance) else self.config.drop_s):
+            if self._is_voice(utterance):
+                self._end("silence", events)
+            else:
+                self._drop("no voice", events)
+
+    def _is_voice(self, utterance: _Utterance) -> bool:
+        sure_s = utterance.evidence.sure_chunks * NEURAL_SAMPLES / INSIDE_RATE_HZ
+        return utterance.voiced_s >= self.config.short_s or sure_s >= self.config.sure_s
 
     def _judged(self, judge: TurnJudge) -> float:
         """The hang for this silence. Some voices always sound unfinished: who was waited for in vain waits less."""
@@ -250,6 +267,8 @@ class Segmenter:
         assert utterance is not None
         # A speaker who paused long in this utterance is likely to in the next; forgotten by half each time.
         self._patience_s = max(utterance.longest_pause_s, self._patience_s / 2)
+        if reason == "silence":
+            self._nearness.learn(utterance.evidence)
         if reason == "silence" and utterance.judged_s is not None and utterance.judged_s > self.config.hang_s:
             self._trust /= 2
         self._to_idle()

@@ -37,6 +37,11 @@ class SegmenterConfig:
     """So long before the expected end a reply is prepared: it takes about that, and mostly it is taken back before."""
     shortest_voiced_s: float = 0.12
     """Less voice than this is dropped; a short "yes" has about 0.3 s."""
+    sure_probability: float = 0.8
+    sure_s: float = 0.09
+    """A short utterance in which silero was so sure for less than this is dropped: a thump, a squeaking door."""
+    short_s: float = 0.7
+    """Utterances with less voice than this are judged so, and are waited for no longer than by silence alone."""
     drop_s: float = 0.3
     """Silence after which too little voice is dropped, so that an interrupted reply goes on soon."""
     longest_s: float = 60.0
