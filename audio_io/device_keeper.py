@@ -55,6 +55,7 @@ class DeviceKeeper:
         self._retry_at_s = 0.0
         self._retry_s = RETRY_FIRST_S
         self._final = False
+        self._stalled: str | None = None  # the device whose stream was given up for a new one without a word
         self._absent = False  # the sound server says that there is no such device
         self._look: threading.Thread | None = None
         self._fresh: FreshDevices | None = None
@@ -76,10 +77,10 @@ class DeviceKeeper:
             self._progress, self._progress_at_s = progress, now_s
             if not self._announced:
                 self._announce()
-        elif self._ended or now_s - self._progress_at_s > (
-            STALL_LIMIT_S if self._announced and self._progress_at_s - self._opened_at_s > SETTLE_S else SETTLE_S
-        ):
+        elif self._ended:
             self._lose(now_s, f"The {self._kind} {self.stream.name!r} has stopped: unplugged, or taken by a program.")
+        elif now_s - self._progress_at_s > self._stall_limit_s():
+            self._stall(now_s)
         if self.stream is not None and self._host.restart_wanted and may_close:
             self.close()
             self._retry_at_s = now_s
@@ -116,7 +117,8 @@ class DeviceKeeper:
         except SoundError as error:
             if not self._missing_since_open:
                 self._missing_since_open = True
-                self._emit(DeviceMissing(self._kind, self._name(), error.message, error.remedy))
+                make = DeviceMissing if self._stalled is None else DeviceLost
+                self._emit(make(self._kind, self._stalled or self._name(), error.message, error.remedy))
             self._retry_at_s = now_s + self._retry_s
             self._retry_s = min(RETRY_MOST_S, 2 * self._retry_s)
             self._absent = self._host.absence(self._kind, self._device) is not None
@@ -134,7 +136,9 @@ class DeviceKeeper:
     def _announce(self) -> None:
         assert self.stream is not None
         make = DeviceBack if self._missing_since_open else DeviceOpened
-        self._emit(make(self._kind, self.stream.name, self.stream.rate_hz))
+        if self._stalled != self.stream.name or self._missing_since_open:
+            self._emit(make(self._kind, self.stream.name, self.stream.rate_hz))
+        self._stalled = None
         self._announced = True
         self._missing_since_open = False
         self._retry_s = RETRY_FIRST_S
@@ -150,6 +154,20 @@ class DeviceKeeper:
         self._absent = self._host.absence(self._kind, self._device) is not None
         self._retry_at_s = now_s + self._retry_s
         self._retry_s = min(RETRY_MOST_S, 2 * self._retry_s)
+
+    def _stall_limit_s(self) -> float:
+        settled = self._announced and self._progress_at_s - self._opened_at_s > SETTLE_S
+        return STALL_LIMIT_S if settled else SETTLE_S
+
+    def _stall(self, now_s: float) -> None:
+        """No callback for a while: a busy computer does that as well. It is opened again without a word first."""
+        assert self.stream is not None
+        if not self._announced:
+            self._lose(now_s, f"The {self._kind} {self.stream.name!r} is open, but no sound passes through it.")
+            return
+        self._stalled = self.stream.name
+        self.close()
+        self._retry_at_s = now_s
 
     def _look_for_change(self) -> None:
         """Asks for a restart of PortAudio if the devices have changed since it started; does not block."""

@@ -18,8 +18,9 @@ from audio_io.resample import Resampler
 from audio_io.ring import SampleRing, StampRing
 
 RING_S = 2.0
-TICK_S = 0.005
-"""The worker looks into the ring this often: the callback must not wake it, because waking takes a lock."""
+TICK_S, IDLE_TICK_S = 0.005, 0.02
+"""The worker looks into the ring this often while somebody speaks, and while nobody does: every look costs power, and
+the callback must not wake the worker, because waking takes a lock."""
 LATENCY_S = 0.02
 STOP_LIMIT_S = 2.5
 
@@ -96,7 +97,7 @@ class Microphone:
         lost_seen = overflows_seen = 0
         current = capture
         try:
-            while not self._stopping.wait(TICK_S):
+            while not self._stopping.wait(TICK_S if self.busy() else IDLE_TICK_S):
                 now_s = time.monotonic()
                 if self._switch_to is not None:
                     (device,), self._switch_to = self._switch_to, None

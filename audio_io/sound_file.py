@@ -26,7 +26,7 @@ from audio_io.resample import Resampler
 READABLE: Final = "Give a WAV, FLAC, OGG or MP3 file."
 RATES_HZ: Final = (1_000, 768_000)
 MOST_CHANNELS: Final = 64
-PIECE_VALUES: Final = 1 << 18
+PIECE_VALUES: Final = 1 << 16
 """Read at a time: samples times channels."""
 _CANCELLED: Final = 0.1
 """A mix with less than this share of its channels' power has lost the sound: then the loudest channel is taken."""

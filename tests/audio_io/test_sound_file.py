@@ -154,13 +154,10 @@ print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
 def test_memory_does_not_grow_with_the_length_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
-    with soundfile.SoundFile(path, "w", 44_100, 2) as file:
-        minute = np.zeros((44_100 * 60, 2), np.int16)
-        for _ in range(12):
-            file.write(minute)
+    soundfile.write(path, np.zeros(8_000 * 90, np.int16), 8_000)
     done = subprocess.run(
-        [sys.executable, "-c", LONG, str(path)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", LONG, str(path)], capture_output=True, text=True, timeout=240, check=True
     )
     n_samples, grown_kb = map(int, done.stdout.split())
-    assert n_samples == 12 * 60 * 16_000
-    assert grown_kb < 300_000  # it was 27 MB for every second
+    assert n_samples == 90 * 16_000
+    assert grown_kb < 100_000  # it was 27 MB for every second
