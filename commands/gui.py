@@ -14,6 +14,7 @@ from commands.errors import EXIT_FAILED, CommandError
 
 if TYPE_CHECKING:
     from app.interface import AssistantInterface
+    from app.models.ports import ModelShop
     from app.ui.ports import DeviceChoice, DeviceKind, Picture
     from commands.compose import Desktop
 
@@ -50,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
                 compose=window.compose,
                 list_devices=window.list_devices,
                 latest_picture=window.latest_picture,
+                model_shop=window.model_shop,
             )
         )
     except NoDisplay as error:
@@ -72,6 +74,11 @@ class _Window:
 
         self._desktop = Desktop(self._store)
         return self._desktop.compose()
+
+    def model_shop(self) -> ModelShop:
+        from commands.model_shop import ProcessShop
+
+        return ProcessShop()
 
     def latest_picture(self) -> Picture | None:
         desktop = self._desktop

@@ -11,6 +11,7 @@ from app.settings import Settings
 if TYPE_CHECKING:
     # For the type only: importing it takes half a second, which the window must not wait for.
     from app.interface import AssistantInterface
+    from app.models.ports import ModelShop
 
 DeviceKind = Literal["microphone", "speaker", "pictures"]
 
@@ -53,3 +54,5 @@ class WindowParts:
     compose: Callable[[], AssistantInterface]
     list_devices: Callable[[DeviceKind], list[DeviceChoice]]
     latest_picture: Callable[[], Picture | None]
+    model_shop: Callable[[], ModelShop] | None = None
+    """Makes what the Models page works with, when it is opened first; None: there is no such page."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     get.add_argument("--from", dest="service", choices=("huggingface", "modelscope"), default="huggingface")
     get.add_argument("--name", default="", help="what to call it here")
+    get.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     get.add_argument("--use", action="store_true", help="choose it for the app when it is there")
     remove = commands.add_parser("remove", help="delete a model from this disk")
     remove.add_argument("name", metavar="NAME")
@@ -91,6 +94,8 @@ def _get(options: argparse.Namespace) -> int:
         errors.DiskFullError: EXIT_DISK, errors.WrongContentsError: EXIT_CONTENTS,
         errors.UnsuitableError: EXIT_UNSUITABLE,
     }  # fmt: skip
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     wish = Wish(options.what, options.bits, options.service, options.name, options.use)
     from commands.models.bars import Teller
 
@@ -102,6 +107,12 @@ def _get(options: argparse.Namespace) -> int:
                 teller.failed(error.message, error.remedy)
             raise CommandError(codes.get(type(error), EXIT_FAILED), error.message, error.remedy) from error
     return EXIT_OK
+
+
+def _end_with_stdin() -> None:
+    """The app that started this has ended; any end is a pause."""
+    sys.stdin.read()
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _remove(options: argparse.Namespace) -> int:

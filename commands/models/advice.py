@@ -1,0 +1,195 @@
+"""What this machine can expect of a model: fits, with which settings, how fast; each figure measured or derived.
+
+Speed is derived from bytes: a token or a frame of speech cannot take less time than reading the weights that it needs,
+at the rate at which this machine's memory was read a moment ago. It is a bound ("at best"), and it is called that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from model.checkpoint.config import ModelConfig, parse_config
+from model.device import known_free_bytes
+from model.quant.advice import CARD, Device, fit_plan
+from model.quant.parts import Part
+from model.quant.plan import CPU_RESERVE_BYTES, GB, Plan, Settings
+from model_hub.catalogue import CATALOGUE, Entry
+from model_hub.store import ModelStore
+
+Verdict = Literal["fits", "fits with settings", "does not fit", "ready", "unknown"]
+
+FRAME_S = 0.08
+TOKENS_PER_S_OF_SPEECH = 4.0
+END_OF_TURN_S = 0.6
+PROBE_BYTES = 256 * 2**20
+SPARE_DISK_BYTES = GB
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine as far as models care. `read_bytes_per_s`: measured just now."""
+
+    device: str
+    is_card: bool
+    memory_bytes: int
+    free_bytes: int
+    disk_bytes: int
+    n_cores: int
+    read_bytes_per_s: float
+
+
+@dataclass(frozen=True)
+class Advice:
+    """For one model on one machine."""
+
+    name: str
+    verdict: Verdict
+    why: str
+    settings: tuple[str, ...] = ()
+    bits: int | None = None
+    download_bytes: int = 0
+    disk_bytes: int = 0
+    memory_bytes: int = 0
+    first_sound_s: float | None = None
+    real_time_factor: float | None = None
+    speed_is: Literal["measured", "derived, at best", ""] = ""
+
+
+def this_machine(store: ModelStore) -> Machine:
+    """Looks at the machine and reads memory for a quarter of a second."""
+    there = next(place for place in (store.root, *store.root.parents) if place.exists())
+    disk = shutil.disk_usage(there).free
+    cores = os.cpu_count() or 1
+    if torch.cuda.is_available():
+        device = torch.device("cuda")
+        total = torch.cuda.get_device_properties(device).total_memory
+        free = known_free_bytes(device) or total
+        name = torch.cuda.get_device_name(device)
+        return Machine(name, True, total, free, disk, cores, _read_rate(device))
+    free = known_free_bytes(torch.device("cpu")) or 0
+    total = _total_memory() or free
+    return Machine(f"processor, {cores} cores", False, total, free, disk, cores, _read_rate(torch.device("cpu")))
+
+
+def advise(entry: Entry, machine: Machine, store: ModelStore) -> Advice:
+    """What `machine` can expect of a model of the catalogue."""
+    if entry.shipped:
+        return Advice(entry.name, "ready", "It is here, and runs on any machine.")
+    shape = known_shapes().get(entry.shape)
+    if shape is None:
+        return Advice(entry.name, "unknown", "How much memory it needs is not known.", download_bytes=entry.n_bytes)
+    config = parse_config(_without_voice(shape) if not entry.speaks else shape, CATALOGUE.name)
+    bits = entry.default_bits or 4
+    device = CARD if machine.is_card else Device(has_host=False, reserve_bytes=CPU_RESERVE_BYTES)
+    settings = Settings(context=4096, bits=bits)
+    plan = fit_plan(config, settings, machine.free_bytes, device=device)
+    result_bytes = sum(row.card_bytes + row.host_bytes for row in plan.rows if row.name in set(Part))
+    disk_bytes = result_bytes if entry.default_bits else entry.n_bytes
+    largest_file = min(entry.n_bytes, 5 * GB)
+    need = disk_bytes + (largest_file if entry.default_bits else 0) + SPARE_DISK_BYTES
+    sound_s, factor = at_best(config, plan, machine.read_bytes_per_s)
+    facts: dict[str, Any] = {
+        "bits": entry.default_bits, "download_bytes": entry.n_bytes, "disk_bytes": disk_bytes,
+        "memory_bytes": plan.card_bytes, "first_sound_s": sound_s, "real_time_factor": factor if entry.speaks else None,
+        "speed_is": "derived, at best",
+    }  # fmt: skip
+    memory = f"{plan.card_bytes / GB:.1f} GB of memory; {machine.free_bytes / GB:.1f} GB of {machine.device} are free"
+    is_here = any(record.address.endswith(entry.huggingface) for record in store.models())
+    if not plan.fits and plan.card_bytes > 0.95 * machine.memory_bytes:
+        return Advice(entry.name, "does not fit", f"It needs at least {memory}.", **facts)
+    if need > machine.disk_bytes and not is_here:
+        why = f"It needs {need / GB:.0f} GB of disk while it comes; {machine.disk_bytes / GB:.0f} GB are free."
+        return Advice(entry.name, "does not fit", why, **facts)
+    if not plan.fits:
+        close = f"close other programs until {plan.card_bytes / GB:.1f} GB are free"
+        return Advice(entry.name, "fits with settings", f"It needs {memory}.", (*plan.advice, close), **facts)
+    if plan.advice:
+        return Advice(entry.name, "fits with settings", f"It needs {memory}.", plan.advice, **facts)
+    return Advice(entry.name, "fits", f"It needs {memory}.", **facts)
+
+
+def default_choice(advice: tuple[Advice, ...]) -> str:
+    """The first that fits as it is and says what it costs; else what is here already."""
+    for item in advice:
+        if item.verdict == "fits":
+            return item.name
+    return next((item.name for item in advice if item.verdict == "ready"), "")
+
+
+def at_best(config: ModelConfig, plan: Plan, bytes_per_s: float) -> tuple[float, float | None]:
+    """Seconds from the user's last word to the first sound (or word), and seconds of work per second of speech.
+
+    Every expert of the Thinker is read once for the end of the question; then a token reads its own experts.
+    """
+    rows = {row.name: row.card_bytes + row.host_bytes for row in plan.rows}
+
+    def read(*parts: Part) -> float:
+        return float(sum(rows.get(str(part), 0) for part in parts))
+
+    text = config.thinker.text
+    thinker = read(Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_HEAD, Part.SMALL)
+    experts = read(Part.THINKER_EXPERTS)
+    token = thinker + experts * text.num_experts_per_tok / max(text.num_experts, 1)
+    prefill = thinker + experts + read(Part.AUDIO_ENCODER)
+    if config.talker is None:
+        return END_OF_TURN_S + (prefill + token) / bytes_per_s, None
+    talker = config.talker.text
+    frame = read(Part.TALKER_ATTENTION, Part.TALKER_SHARED, Part.TALKER_CODES, Part.CODE2WAV)
+    frame += read(Part.TALKER_EXPERTS) * talker.num_experts_per_tok / max(talker.num_experts, 1)
+    layers = config.talker.code_predictor
+    per_layer = 2 * (layers.hidden_size * (sum(layers.qkv_sizes) + layers.qkv_sizes[0] + 3 * layers.intermediate_size))
+    steps = config.talker.num_code_groups - 1
+    frame += steps * (per_layer * layers.num_hidden_layers + 2 * layers.vocab_size * layers.hidden_size)
+    first = END_OF_TURN_S + (prefill + token + frame) / bytes_per_s
+    factor = (frame + token * TOKENS_PER_S_OF_SPEECH * FRAME_S) / bytes_per_s / FRAME_S
+    return first, factor
+
+
+def known_shapes() -> dict[str, dict[str, Any]]:
+    """Configs by name, as far as they differ from the defaults of the format."""
+    shapes: dict[str, dict[str, Any]] = json.loads(CATALOGUE.read_text("utf-8"))["shapes"]
+    return shapes
+
+
+def to_json(advice: Advice) -> dict[str, Any]:
+    return asdict(advice)
+
+
+def _without_voice(shape: dict[str, Any]) -> dict[str, Any]:
+    return shape | {"enable_audio_output": False}
+
+
+def _read_rate(device: torch.device) -> float:
+    """Bytes a second of the device's memory, the best of some reads that together take about a quarter of a second."""
+    best = 0.0
+    if device.type == "cuda":
+        source = torch.zeros(PROBE_BYTES, dtype=torch.uint8, device=device)
+        target = torch.empty_like(source)
+        for _ in range(5):
+            torch.cuda.synchronize()
+            started_s = time.perf_counter()
+            target.copy_(source)
+            torch.cuda.synchronize()
+            best = max(best, 2 * PROBE_BYTES / (time.perf_counter() - started_s))
+        return best
+    numbers = torch.ones(PROBE_BYTES // 4)
+    until_s = time.perf_counter() + 0.25
+    while time.perf_counter() < until_s:
+        started_s = time.perf_counter()
+        numbers.sum()
+        best = max(best, PROBE_BYTES / (time.perf_counter() - started_s))
+    return best
+
+
+def _total_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
