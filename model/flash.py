@@ -12,10 +12,11 @@ from torch import Tensor
 
 from model.checkpoint.config import DecoderConfig, ModelConfig, load_config
 from model.checkpoint.files import Checkpoint
+from model.checkpoint.place import checkpoint_folder
 from model.checkpoint.tensors import expected_tensors
-from model.checkpoint.tokenizer import ChatTokens, Tokenizer
+from model.checkpoint.tokenizer import ChatTokens, Tokenizer, with_chat_ids
 from model.device import choose_device, choose_dtype, choose_graphs, free_bytes
-from model.errors import InputError
+from model.errors import ConfigError, InputError
 from model.memory import Memory
 from model.network.audio_encoder import AudioEncoder
 from model.network.cache import FIRST_CAPACITY, KVCache
@@ -185,6 +186,26 @@ class Flash:
         return torch.Generator(device=self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
 
 
+@dataclass(frozen=True)
+class SmallFiles:
+    """What a checkpoint's folder says beside its weights."""
+
+    config: ModelConfig
+    tokenizer: Tokenizer
+    generation: Generation
+    image_settings: ImageSettings
+
+
+def read_small_files(path: Path) -> SmallFiles:
+    """Reads and checks every file but the weights. Raises ConfigError."""
+    config = load_config(path)
+    tokenizer = Tokenizer.load(path)
+    config = with_chat_ids(config, tokenizer)
+    check_settings(path, config.thinker.audio.num_mel_bins)
+    ChatTokens.of(tokenizer, config)
+    return SmallFiles(config, tokenizer, read_generation(path, config), ImageSettings.load(path, config.thinker.vision))
+
+
 def load(
     path: Path | str,
     device: str = "auto",
@@ -206,19 +227,27 @@ def load(
     check_choice(quantize)
     memory = Memory() if memory is None else memory
     is_custom = storage is not None  # how much that takes is its maker's business
-    path = Path(path)
-    config = load_config(path)
+    path = checkpoint_folder(path)
+    small = read_small_files(path)
+    config, tokenizer = small.config, small.tokenizer
     where = choose_device(device)
     mode = choose_graphs(graphs, where)
     number_type = choose_dtype(dtype, config.dtype, where)
-    tokenizer = Tokenizer.load(path)
-    check_settings(path, config.thinker.audio.num_mel_bins)
     checkpoint = Checkpoint(path)
+    if not checkpoint.has_voice:
+        config = config.without_voice
+    if config.talker is None:
+        checkpoint.leave_out_voice()
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of)
     check_host_experts(memory, is_packed=quantize is not None or stored is not None, mode=mode)
     backend = backend_for(where, recorded=mode != "off")
     if stored is None:
+        if checkpoint.quantised_name is not None:
+            raise ConfigError(
+                f"{path}: {checkpoint.quantised_name!r} is quantised, but neither config.json nor a file beside it "
+                "says how; use the files published with this checkpoint"
+            )
         checkpoint.verify(expected)
         if storage is None and quantize is not None:
             storage = storage_for(quantize, where, number_type, backend)

@@ -6,13 +6,14 @@ reference's config classes give it (they do not save fields that equal their def
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 from model.checkpoint.config_section import Section
 from model.checkpoint.config_types import (
+    UNSAID,
     AudioConfig,
     Code2WavConfig,
     DecoderConfig,
@@ -21,9 +22,11 @@ from model.checkpoint.config_types import (
     ThinkerConfig,
     VisionConfig,
 )
+from model.checkpoint.json_file import read_json
 from model.errors import ConfigError
 
 __all__ = [
+    "UNSAID",
     "AudioConfig",
     "Code2WavConfig",
     "DecoderConfig",
@@ -37,6 +40,16 @@ __all__ = [
 ]
 
 SUPPORTED_MODEL_TYPE = "qwen3_omni_moe"
+THINKER_MODEL_TYPE = "qwen3_omni_moe_thinker"
+DTYPE_NAMES = {
+    "bfloat16": "bfloat16", "bf16": "bfloat16", "auto": "bfloat16",
+    "float16": "float16", "half": "float16", "fp16": "float16",
+    "float32": "float32", "float": "float32", "fp32": "float32",
+}  # fmt: skip
+MOST_LAYERS = 512
+MOST_EXPERTS = 4096
+MOST_SIZE = 1 << 20
+"""Of a width; the published ones are a few thousand."""
 
 
 def load_config(directory: Path | str) -> ModelConfig:
@@ -45,25 +58,38 @@ def load_config(directory: Path | str) -> ModelConfig:
     Raises ConfigError when it is missing, not JSON, of another model type, or contradicts itself.
     """
     path = Path(directory) / "config.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist; give the directory of a published checkpoint") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} is not valid JSON ({error}); download it again") from error
-    return parse_config(data, str(path))
+    return parse_config(read_json(path, "give the directory of a published checkpoint"), str(path))
 
 
 def parse_config(data: Any, where: str = "config.json") -> ModelConfig:
     """Turns the parsed JSON of a config.json into a ModelConfig; raises ConfigError."""
     root = Section(data, where)
     model_type = root.data.get("model_type")
+    if model_type == THINKER_MODEL_TYPE:
+        config = ModelConfig(
+            thinker=_thinker(root),
+            talker=None,
+            code2wav=None,
+            im_start_token_id=UNSAID,
+            im_end_token_id=UNSAID,
+            system_token_id=UNSAID,
+            user_token_id=UNSAID,
+            assistant_token_id=UNSAID,
+            tts_pad_token_id=UNSAID,
+            tts_bos_token_id=UNSAID,
+            tts_eos_token_id=UNSAID,
+            dtype=_dtype(root),
+        )
+        _check(config, where)
+        return config
     if model_type != SUPPORTED_MODEL_TYPE:
         raise ConfigError(
-            f"{where}: model_type is {model_type!r}, expected {SUPPORTED_MODEL_TYPE!r}; "
+            f"{where}: model_type is {str(model_type)[:80]!r}, expected {SUPPORTED_MODEL_TYPE!r}; "
             "give the directory of a Qwen3-Omni checkpoint"
         )
-    has_speech = root.flag("enable_audio_output", True)
+    # A checkpoint without one of the parts that speak has no voice; it answers in text.
+    sections = ("talker_config", "code2wav_config")
+    has_speech = root.flag("enable_audio_output", True) and all(root.has(name) for name in sections)
     config = ModelConfig(
         thinker=_thinker(root.section("thinker_config")),
         talker=_talker(root.section("talker_config")) if has_speech else None,
@@ -76,36 +102,61 @@ def parse_config(data: Any, where: str = "config.json") -> ModelConfig:
         tts_pad_token_id=root.integer("tts_pad_token_id", 151671),
         tts_bos_token_id=root.integer("tts_bos_token_id", 151672),
         tts_eos_token_id=root.integer("tts_eos_token_id", 151673),
-        dtype=str(root.data.get("dtype") or root.data.get("torch_dtype") or "bfloat16"),
+        dtype=_dtype(root),
     )
     _check(config, where)
     return config
+
+
+def _dtype(root: Section) -> str:
+    """The number type that weights are stored in: `dtype` of newer checkpoints, `torch_dtype` of older ones."""
+    for section in (root, root.optional("thinker_config")):
+        for key in ("dtype", "torch_dtype"):
+            if section.has(key):
+                name = section.text(key).removeprefix("torch.")
+                if name not in DTYPE_NAMES:
+                    raise ConfigError(
+                        f"{section.where}: {key!r} is {name[:80]!r}, expected one of {', '.join(sorted(DTYPE_NAMES))}"
+                    )
+                return DTYPE_NAMES[name]
+    return "bfloat16"
 
 
 def _rope(section: Section, default_theta: float) -> tuple[float, tuple[int, ...] | None]:
     """Theta and the multimodal sections, from `rope_parameters` (newer) or `rope_theta`/`rope_scaling` (published)."""
     old, new = section.optional("rope_scaling"), section.optional("rope_parameters")
     merged = Section({**old.data, **new.data}, f"{section.where}.rope_parameters")
-    merged.expect("rope_type", "default", ("default", "axial"))
-    theta = merged.number("rope_theta", section.number("rope_theta", default_theta))
-    sections = merged.integers("mrope_section", ()) or None
+    # "mrope" and "default" are the same here: whether positions have three axes is said by mrope_section.
+    for key in ("rope_type", "type"):
+        merged.expect(key, "default", ("default", "axial", "mrope"))
+    for key in ("mrope_interleaved", "interleaved"):
+        merged.expect(key, True, (True,))
+    default_theta = section.number("rope_theta", default_theta, least=1.0, most=1e12)
+    theta = merged.number("rope_theta", default_theta, least=1.0, most=1e12)
+    sections = merged.integers("mrope_section", (), longest=3) or None
+    if sections is not None and len(sections) != 3:
+        raise ConfigError(f"{merged.where}: 'mrope_section' is {sections}, expected three numbers")
     return theta, sections
 
 
 def _decoder(section: Section, defaults: Mapping[str, Any], *, multimodal: bool) -> DecoderConfig:
     section.expect("hidden_act", "silu", ("silu",))
-    heads = section.integer("num_attention_heads", defaults["num_attention_heads"], least=1)
-    hidden = section.integer("hidden_size", defaults["hidden_size"], least=1)
+    heads = section.integer("num_attention_heads", defaults["num_attention_heads"], least=1, most=MOST_SIZE)
+    hidden = section.integer("hidden_size", defaults["hidden_size"], least=1, most=MOST_SIZE)
     theta, sections = _rope(section, defaults["rope_theta"])
     return DecoderConfig(
         vocab_size=section.integer("vocab_size", defaults["vocab_size"], least=1),
         hidden_size=hidden,
-        intermediate_size=section.integer("intermediate_size", defaults["intermediate_size"]),
-        num_hidden_layers=section.integer("num_hidden_layers", defaults["num_hidden_layers"], least=1),
+        intermediate_size=section.integer("intermediate_size", defaults["intermediate_size"], most=MOST_SIZE),
+        num_hidden_layers=section.integer(
+            "num_hidden_layers", defaults["num_hidden_layers"], least=1, most=MOST_LAYERS
+        ),
         num_attention_heads=heads,
-        num_key_value_heads=section.integer("num_key_value_heads", defaults["num_key_value_heads"], least=1),
-        head_dim=section.integer("head_dim", defaults.get("head_dim", hidden // heads), least=2),
-        rms_norm_eps=section.number("rms_norm_eps", 1e-6),
+        num_key_value_heads=section.integer(
+            "num_key_value_heads", defaults["num_key_value_heads"], least=1, most=MOST_SIZE
+        ),
+        head_dim=section.integer("head_dim", defaults.get("head_dim", hidden // heads), least=2, most=MOST_SIZE),
+        rms_norm_eps=section.number("rms_norm_eps", 1e-6, least=0, most=1),
         rope_theta=theta,
         max_position_embeddings=section.integer("max_position_embeddings", 32768, least=1),
         attention_bias=section.flag("attention_bias", False),
@@ -117,9 +168,11 @@ def _experts(section: Section, defaults: Mapping[str, Any]) -> dict[str, Any]:
     # The reference's Talker config saves `num_experts` under its alias `num_local_experts`.
     alias = section.data.get("num_local_experts", defaults["num_experts"])
     return {
-        "num_experts": section.integer("num_experts", alias),
-        "num_experts_per_tok": section.integer("num_experts_per_tok", 8),
-        "moe_intermediate_size": section.integer("moe_intermediate_size", defaults["moe_intermediate_size"]),
+        "num_experts": section.integer("num_experts", alias, most=MOST_EXPERTS),
+        "num_experts_per_tok": section.integer("num_experts_per_tok", 8, least=1, most=MOST_EXPERTS),
+        "moe_intermediate_size": section.integer(
+            "moe_intermediate_size", defaults["moe_intermediate_size"], most=MOST_SIZE
+        ),
         "norm_topk_prob": section.flag("norm_topk_prob", defaults["norm_topk_prob"]),
     }
 
@@ -153,10 +206,10 @@ def _thinker(section: Section) -> ThinkerConfig:
         image_token_id=section.integer("image_token_id", 151655),
         video_token_id=section.integer("video_token_id", 151656),
         audio_start_token_id=section.integer("audio_start_token_id", 151647),
-        audio_end_token_id=section.integer("audio_end_token_id") if "audio_end_token_id" in section.data else None,
+        audio_end_token_id=section.integer("audio_end_token_id") if section.has("audio_end_token_id") else None,
         vision_start_token_id=section.integer("vision_start_token_id", 151652),
-        vision_end_token_id=section.integer("vision_end_token_id") if "vision_end_token_id" in section.data else None,
-        position_id_per_seconds=section.integer("position_id_per_seconds", 25, least=1),
+        vision_end_token_id=section.integer("vision_end_token_id") if section.has("vision_end_token_id") else None,
+        position_id_per_seconds=section.integer("position_id_per_seconds", 25, least=1, most=1000),
         seconds_per_chunk=section.integer("seconds_per_chunk", 2, least=1),
     )
 
@@ -165,17 +218,17 @@ def _audio(section: Section) -> AudioConfig:
     section.expect("activation_function", "gelu", ("gelu",))
     section.expect("scale_embedding", False, (False,))
     return AudioConfig(
-        num_mel_bins=section.integer("num_mel_bins", 128, least=1),
-        d_model=section.integer("d_model", 1280, least=1),
-        encoder_layers=section.integer("encoder_layers", 32, least=1),
-        encoder_attention_heads=section.integer("encoder_attention_heads", 20, least=1),
-        encoder_ffn_dim=section.integer("encoder_ffn_dim", 5120, least=1),
-        max_source_positions=section.integer("max_source_positions", 1500, least=1),
-        n_window=section.integer("n_window", 50, least=1),
-        n_window_infer=section.integer("n_window_infer", 800, least=1),
-        conv_chunksize=section.integer("conv_chunksize", 500, least=1),
-        downsample_hidden_size=section.integer("downsample_hidden_size", 480, least=1),
-        output_dim=section.integer("output_dim", 3584, least=1),
+        num_mel_bins=section.integer("num_mel_bins", 128, least=1, most=1024),
+        d_model=section.integer("d_model", 1280, least=1, most=MOST_SIZE),
+        encoder_layers=section.integer("encoder_layers", 32, least=1, most=MOST_LAYERS),
+        encoder_attention_heads=section.integer("encoder_attention_heads", 20, least=1, most=MOST_SIZE),
+        encoder_ffn_dim=section.integer("encoder_ffn_dim", 5120, least=1, most=MOST_SIZE),
+        max_source_positions=section.integer("max_source_positions", 1500, least=1, most=MOST_SIZE),
+        n_window=section.integer("n_window", 50, least=1, most=MOST_SIZE),
+        n_window_infer=section.integer("n_window_infer", 800, least=1, most=MOST_SIZE),
+        conv_chunksize=section.integer("conv_chunksize", 500, least=1, most=MOST_SIZE),
+        downsample_hidden_size=section.integer("downsample_hidden_size", 480, least=1, most=MOST_SIZE),
+        output_dim=section.integer("output_dim", 3584, least=1, most=MOST_SIZE),
     )
 
 
@@ -183,16 +236,16 @@ def _vision(section: Section) -> VisionConfig:
     section.expect("hidden_act", "gelu_pytorch_tanh", ("gelu_pytorch_tanh",))
     theta, _ = _rope(section, 10000.0)
     return VisionConfig(
-        depth=section.integer("depth", 27, least=1),
-        hidden_size=section.integer("hidden_size", 1152, least=1),
+        depth=section.integer("depth", 27, least=1, most=MOST_LAYERS),
+        hidden_size=section.integer("hidden_size", 1152, least=1, most=MOST_SIZE),
         hidden_act=section.text("hidden_act", "gelu_pytorch_tanh"),
-        intermediate_size=section.integer("intermediate_size", 4304, least=1),
-        num_heads=section.integer("num_heads", 16, least=1),
-        in_channels=section.integer("in_channels", 3, least=1),
-        patch_size=section.integer("patch_size", 16, least=1),
-        spatial_merge_size=section.integer("spatial_merge_size", 2, least=1),
-        temporal_patch_size=section.integer("temporal_patch_size", 2, least=1),
-        out_hidden_size=section.integer("out_hidden_size", 3584, least=1),
+        intermediate_size=section.integer("intermediate_size", 4304, least=1, most=MOST_SIZE),
+        num_heads=section.integer("num_heads", 16, least=1, most=MOST_SIZE),
+        in_channels=section.integer("in_channels", 3, least=1, most=256),
+        patch_size=section.integer("patch_size", 16, least=1, most=256),
+        spatial_merge_size=section.integer("spatial_merge_size", 2, least=1, most=256),
+        temporal_patch_size=section.integer("temporal_patch_size", 2, least=1, most=256),
+        out_hidden_size=section.integer("out_hidden_size", 3584, least=1, most=MOST_SIZE),
         num_position_embeddings=section.integer("num_position_embeddings", 2304, least=1),
         deepstack_visual_indexes=section.integers("deepstack_visual_indexes", (8, 16, 24)),
         rope_theta=theta,
@@ -217,7 +270,7 @@ def _talker(section: Section) -> TalkerConfig:
     )
     experts = _experts(text_section, {"num_experts": 128, "moe_intermediate_size": 384, "norm_topk_prob": False})
     shared = text_section.integer("shared_expert_intermediate_size")
-    groups = section.integer("num_code_groups", 32, least=2)
+    groups = section.integer("num_code_groups", 32, least=2, most=256)
     predictor_section = section.section("code_predictor_config")
     predictor = _decoder(
         predictor_section,
@@ -249,7 +302,7 @@ def _talker(section: Section) -> TalkerConfig:
         ),
         code_predictor=predictor,
         num_code_groups=groups,
-        thinker_hidden_size=section.integer("thinker_hidden_size", 2048, least=1),
+        thinker_hidden_size=section.integer("thinker_hidden_size", 2048, least=1, most=MOST_SIZE),
         accept_hidden_layer=section.integer("accept_hidden_layer", 18),
         codec_bos_id=section.integer("codec_bos_id", 4197),
         codec_eos_token_id=section.integer("codec_eos_token_id", 4198),
@@ -264,24 +317,24 @@ def _talker(section: Section) -> TalkerConfig:
 def _code2wav(section: Section) -> Code2WavConfig:
     section.expect("hidden_act", "silu", ("silu",))
     theta, _ = _rope(section, 10000.0)
-    heads = section.integer("num_attention_heads", 16, least=1)
-    hidden = section.integer("hidden_size", 1024, least=1)
+    heads = section.integer("num_attention_heads", 16, least=1, most=MOST_SIZE)
+    hidden = section.integer("hidden_size", 1024, least=1, most=MOST_SIZE)
     return Code2WavConfig(
-        codebook_size=section.integer("codebook_size", 2048, least=1),
-        num_quantizers=section.integer("num_quantizers", 16, least=1),
+        codebook_size=section.integer("codebook_size", 2048, least=1, most=MOST_SIZE),
+        num_quantizers=section.integer("num_quantizers", 16, least=1, most=256),
         hidden_size=hidden,
-        intermediate_size=section.integer("intermediate_size", 3072, least=1),
-        num_hidden_layers=section.integer("num_hidden_layers", 8, least=1),
+        intermediate_size=section.integer("intermediate_size", 3072, least=1, most=MOST_SIZE),
+        num_hidden_layers=section.integer("num_hidden_layers", 8, least=1, most=MOST_LAYERS),
         num_attention_heads=heads,
-        num_key_value_heads=section.integer("num_key_value_heads", 16, least=1),
-        head_dim=section.integer("head_dim", hidden // heads, least=2),
+        num_key_value_heads=section.integer("num_key_value_heads", 16, least=1, most=MOST_SIZE),
+        head_dim=section.integer("head_dim", hidden // heads, least=2, most=MOST_SIZE),
         attention_bias=section.flag("attention_bias", False),
-        rms_norm_eps=section.number("rms_norm_eps", 1e-5),
+        rms_norm_eps=section.number("rms_norm_eps", 1e-5, least=0, most=1),
         rope_theta=theta,
-        sliding_window=section.integer("sliding_window", 72, least=1),
-        upsample_rates=section.integers("upsample_rates", (8, 5, 4, 3)),
-        upsampling_ratios=section.integers("upsampling_ratios", (2, 2)),
-        decoder_dim=section.integer("decoder_dim", 1536, least=1),
+        sliding_window=section.integer("sliding_window", 72, least=1, most=MOST_SIZE),
+        upsample_rates=section.integers("upsample_rates", (8, 5, 4, 3), least=1, most=64, longest=16),
+        upsampling_ratios=section.integers("upsampling_ratios", (2, 2), least=1, most=64, longest=16),
+        decoder_dim=section.integer("decoder_dim", 1536, least=1, most=MOST_SIZE),
     )
 
 
@@ -294,6 +347,19 @@ def _check(config: ModelConfig, where: str) -> None:
         problems.append(f"audio output_dim {thinker.audio.output_dim} is not the Thinker's {thinker.text.hidden_size}")
     if thinker.vision.out_hidden_size != thinker.text.hidden_size:
         problems.append(f"vision out_hidden_size {thinker.vision.out_hidden_size} is not {thinker.text.hidden_size}")
+    vision, audio = thinker.vision, thinker.audio
+    problems += _uneven("vision_config", vision.hidden_size, vision.num_heads)
+    problems += _uneven("audio_config", audio.d_model, audio.encoder_attention_heads)
+    if isqrt(vision.num_position_embeddings) ** 2 != vision.num_position_embeddings:
+        problems.append(f"vision num_position_embeddings {vision.num_position_embeddings} is no square")
+    if any(index >= vision.depth for index in vision.deepstack_visual_indexes):
+        problems.append(f"deepstack_visual_indexes {vision.deepstack_visual_indexes} go beyond {vision.depth} layers")
+    if len(vision.deepstack_visual_indexes) > thinker.text.num_hidden_layers:
+        problems.append("there are more deepstack features than Thinker layers")
+    ids = [number for name, number in vars(thinker).items() if name.endswith("_token_id") and number is not None]
+    ids += [number for name, number in vars(config).items() if name.endswith("_token_id")]
+    if max(ids) >= thinker.text.vocab_size:
+        problems.append(f"token ids up to {max(ids)} do not fit the Thinker's vocabulary {thinker.text.vocab_size}")
     if config.talker is not None and config.code2wav is not None:
         talker = config.talker
         parts["talker_config.text_config"] = talker.text
@@ -306,10 +372,24 @@ def _check(config: ModelConfig, where: str) -> None:
             problems.append(f"{talker.num_code_groups} code groups, but code2wav has {config.code2wav.num_quantizers}")
         if not talker.speaker_id:
             problems.append("talker_config.speaker_id names no speaker")
-        ids = (talker.codec_eos_token_id, talker.codec_bos_id, talker.codec_pad_id, *talker.speaker_id.values())
+        named = [number for name, number in vars(talker).items() if name.startswith("codec_")]
+        ids = [*named, *talker.speaker_id.values()]
         if max(ids) >= talker.text.vocab_size:
             problems.append(f"codec ids up to {max(ids)} do not fit the Talker's vocabulary {talker.text.vocab_size}")
+        waves = config.code2wav
+        if talker.code_predictor.vocab_size > waves.codebook_size:
+            problems.append(
+                f"the code predictor draws {talker.code_predictor.vocab_size} codes, code2wav has {waves.codebook_size}"
+            )
+        if waves.num_attention_heads % waves.num_key_value_heads:
+            problems.append(f"code2wav: {waves.num_attention_heads} heads, {waves.num_key_value_heads} kv heads")
+        if waves.decoder_dim % 2 ** len(waves.upsample_rates):
+            problems.append(f"code2wav decoder_dim {waves.decoder_dim} cannot be halved for each upsample rate")
+        if waves.head_dim % 2:
+            problems.append(f"code2wav head_dim {waves.head_dim} is odd")
     for name, part in parts.items():
+        if part.head_dim % 2:
+            problems.append(f"{name}: head_dim {part.head_dim} is odd")
         if part.num_attention_heads % part.num_key_value_heads:
             problems.append(
                 f"{name}: {part.num_attention_heads} heads cannot share {part.num_key_value_heads} kv heads"
@@ -320,3 +400,7 @@ def _check(config: ModelConfig, where: str) -> None:
             problems.append(f"{name}: mrope_section {part.mrope_section} must add up to {part.head_dim // 2}")
     if problems:
         raise ConfigError(f"{where}: " + "; ".join(problems))
+
+
+def _uneven(name: str, width: int, heads: int) -> list[str]:
+    return [] if width % heads == 0 and width // heads % 2 == 0 else [f"{name}: {heads} heads cannot share {width}"]

@@ -5,7 +5,7 @@ Field names are those of the published config.json.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,15 @@ class Code2WavConfig:
         return product
 
 
+UNSAID = -1
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """The whole checkpoint; `talker` and `code2wav` are None when it has no speech output."""
+    """The whole checkpoint; `talker` and `code2wav` are None when it has no speech output.
+
+    An id of the chat is `UNSAID` where config.json has no place for it (a Thinker by itself): the tokenizer knows it.
+    """
 
     thinker: ThinkerConfig
     talker: TalkerConfig | None
@@ -170,3 +176,8 @@ class ModelConfig:
     tts_bos_token_id: int
     tts_eos_token_id: int
     dtype: str
+
+    @property
+    def without_voice(self) -> ModelConfig:
+        """The same without the parts that speak."""
+        return replace(self, talker=None, code2wav=None)

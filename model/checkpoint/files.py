@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,9 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from model.checkpoint.json_file import read_json
+from model.checkpoint.layouts import QUANTISED_ENDS, VOICE_PREFIXES, published_pieces
 from model.checkpoint.safetensors_file import SafetensorsFile
 from model.checkpoint.tensors import Shape
-from model.errors import CheckpointError
+from model.errors import CheckpointError, ConfigError
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -30,27 +31,47 @@ class Checkpoint:
         """Opens all files and reads their headers; raises CheckpointError naming the file."""
         self.directory = Path(directory)
         self.files = {path.name: SafetensorsFile(path) for path in _files(self.directory)}
-        self.file_of: dict[str, str] = {}
+        stored_in: dict[str, str] = {}
         for name, file in self.files.items():
             for tensor in file.entries:
-                if tensor in self.file_of:
-                    raise CheckpointError(f"{tensor!r} is in {self.file_of[tensor]} and again in {name}; keep one")
-                self.file_of[tensor] = name
-        _check_index(self.directory, self.file_of)
+                if tensor in stored_in:
+                    raise CheckpointError(f"{tensor!r} is in {stored_in[tensor]} and again in {name}; keep one")
+                stored_in[tensor] = name
+        _check_index(self.directory, stored_in)
+        entries = {tensor: self.files[file].entries[tensor] for tensor, file in stored_in.items()}
+        self.pieces = published_pieces(entries)
+        self.file_of = {name: stored_in[piece.stored] for name, piece in self.pieces.items()}
+        """Published names of the tensors -> file."""
+
+    @property
+    def has_voice(self) -> bool:
+        """Whether there is any tensor of the parts that speak."""
+        return any(name.startswith(VOICE_PREFIXES) for name in self.file_of)
+
+    @property
+    def quantised_name(self) -> str | None:
+        """A tensor that only a quantised checkpoint has; None where there is none."""
+        return next((name for name in self.file_of if name.endswith(QUANTISED_ENDS)), None)
+
+    def leave_out_voice(self) -> None:
+        """The parts that speak are not asked for: their tensors count as not there."""
+        self.pieces = {name: piece for name, piece in self.pieces.items() if not name.startswith(VOICE_PREFIXES)}
+        self.file_of = {name: self.file_of[name] for name in self.pieces}
 
     def shape(self, name: str) -> Shape:
-        """Shape of a stored tensor."""
-        return self.files[self.file_of[name]].entries[name].shape
+        """Shape of a tensor."""
+        return self.pieces[name].shape
 
     def tensor(self, name: str) -> Tensor:
-        """A stored tensor as a view of its file."""
-        return self.files[self.file_of[name]].tensor(name)
+        """A tensor as a view of its file."""
+        piece = self.pieces[name]
+        return piece.of(self.files[self.file_of[name]].tensor(piece.stored))
 
     def release(self, names: Iterable[str]) -> None:
         """Gives back the pages of tensors that were copied."""
         for name in names:
             if name in self.file_of:
-                self.files[self.file_of[name]].release(name)
+                self.files[self.file_of[name]].release(self.pieces[name].stored)
 
     def verify(self, expected: dict[str, Shape], *, packed: Container[str] = ()) -> None:
         """Raises CheckpointError unless exactly the expected tensors are there, with their shapes and a float dtype.
@@ -59,9 +80,15 @@ class Checkpoint:
         """
         missing = [name for name in expected if name not in self.file_of]
         if missing:
-            raise CheckpointError(
-                f"{self.directory}: {len(missing)} tensors are missing, first {_some(missing)}; "
+            quantised = self.quantised_name
+            why = (
                 "the download is incomplete or belongs to another config.json"
+                if quantised is None
+                else f"the files are quantised ({quantised!r}) in another way than config.json says; "
+                "use the config.json published with these files"
+            )
+            raise CheckpointError(
+                f"{self.directory}: {len(missing)} tensors are missing, first {_some(missing)}; {why}"
             )
         extra = [name for name in self.file_of if name not in expected]
         if extra:
@@ -72,7 +99,7 @@ class Checkpoint:
             )
         for name, shape in expected.items():
             file = self.file_of[name]
-            entry = self.files[file].entries[name]
+            entry = self.pieces[name]
             if entry.shape != tuple(shape):
                 raise CheckpointError(
                     f"{self.directory / file}: {name!r} has shape {entry.shape}, config.json wants {tuple(shape)}; "
@@ -104,9 +131,9 @@ def _files(directory: Path) -> list[Path]:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{index} is not valid JSON ({error}); download it again") from error
+        content = read_json(index)
+    except ConfigError as error:
+        raise CheckpointError(f"{error}") from error
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map; download it again")

@@ -90,7 +90,7 @@ class SafetensorsFile:
 def _entries(path: Path, header: bytes, data_start: int, size: int) -> dict[str, Entry]:
     try:
         parsed = json.loads(header)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its header is not JSON ({error}); download it again") from error
     if not isinstance(parsed, dict):
         raise CheckpointError(f"{path}: its header is no JSON object; download it again")
@@ -101,7 +101,7 @@ def _entries(path: Path, header: bytes, data_start: int, size: int) -> dict[str,
         try:
             dtype, shape = DTYPES[item["dtype"]], tuple(int(length) for length in item["shape"])
             start, end = (int(offset) + data_start for offset in item["data_offsets"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"{path}: the header entry of {name!r} is malformed: {item!r}") from error
         if min(shape, default=0) < 0 or end - start != prod(shape) * dtype.itemsize or start < data_start:
             raise CheckpointError(f"{path}: {name!r} has shape {shape} but {end - start} bytes; download it again")

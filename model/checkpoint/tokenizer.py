@@ -8,16 +8,16 @@ Files: tokenizer.json, or vocab.json, merges.txt and the added tokens of tokeniz
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
-from model.checkpoint.config import ModelConfig
+from model.checkpoint.config import UNSAID, ModelConfig
+from model.checkpoint.json_file import read_section, read_text
 from model.errors import ConfigError, InputError
 
 # Qwen2's split into words, for checkpoints without tokenizer.json.
@@ -25,6 +25,9 @@ _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+
+_PARTS_HELP = "a checkpoint needs tokenizer.json, or vocab.json, merges.txt and tokenizer_config.json"
 
 
 class Tokenizer:
@@ -43,10 +46,12 @@ class Tokenizer:
         whole = directory / "tokenizer.json"
         if whole.exists():
             try:
-                return cls(Backend.from_str(whole.read_text(encoding="utf-8")))
-            # The backend raises a plain Exception for any malformed content.
-            except Exception as error:
-                raise ConfigError(f"{whole} is no tokenizer ({error}); download it again") from error
+                return cls(Backend.from_str(read_text(whole)))
+            except (ConfigError, KeyboardInterrupt, SystemExit):
+                raise
+            # The backend raises a plain Exception, or panics with a BaseException, for malformed content.
+            except BaseException as error:
+                raise ConfigError(f"{whole} is no tokenizer ({_first_line(error)}); download it again") from error
         return cls(_from_parts(directory))
 
     def encode(self, text: str) -> list[int]:
@@ -149,6 +154,20 @@ class ChatTokens:
         )
 
 
+def with_chat_ids(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+    """`config` with the ids that only the tokenizer says. Raises ConfigError when it has no such token."""
+    if config.im_start_token_id != UNSAID:
+        return config
+    return replace(
+        config,
+        im_start_token_id=tokenizer.id_of("<|im_start|>"),
+        im_end_token_id=tokenizer.id_of("<|im_end|>"),
+        system_token_id=tokenizer.encode("system\n")[0],
+        user_token_id=tokenizer.encode("user\n")[0],
+        assistant_token_id=tokenizer.encode("assistant\n")[0],
+    )
+
+
 def check_control_tokens(tokenizer: Tokenizer, config: ModelConfig) -> None:
     """Raises ConfigError if a control token of the tokenizer has another id in config.json."""
     thinker = config.thinker
@@ -195,9 +214,11 @@ def _from_parts(directory: Path) -> Backend:
         merges.append((pair[0], pair[1]))
     try:
         backend = Backend(models.BPE(vocab=vocab, merges=merges))
-    except Exception as error:  # the backend raises a plain Exception for any mismatch
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the backend raises a plain Exception for any mismatch, or panics
         raise ConfigError(
-            f"{directory}: vocab.json and merges.txt do not match ({error}); download both again"
+            f"{directory}: vocab.json and merges.txt do not match ({_first_line(error)}); download both again"
         ) from error
     backend.normalizer = normalizers.NFC()
     backend.pre_tokenizer = pre_tokenizers.Sequence(
@@ -214,8 +235,11 @@ def _from_parts(directory: Path) -> Backend:
 def _add_tokens(backend: Backend, added: Any, path: Path) -> None:
     if not isinstance(added, dict):
         raise ConfigError(f"{path}: added_tokens_decoder is no object; download it again")
+    for key in added:
+        if not key.isdecimal() or len(key) > 9:
+            raise ConfigError(f"{path}: added_tokens_decoder has the id {key!r}; download it again")
     for number, token in sorted(((int(key), value) for key, value in added.items()), key=lambda item: item[0]):
-        if not isinstance(token, dict) or "content" not in token:
+        if not isinstance(token, dict) or not isinstance(token.get("content"), str):
             raise ConfigError(f"{path}: added token {number} has no content; download it again")
         flags = {
             flag: bool(token.get(flag, False)) for flag in ("lstrip", "rstrip", "normalized", "single_word", "special")
@@ -228,23 +252,13 @@ def _add_tokens(backend: Backend, added: Any, path: Path) -> None:
             )
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path} is not valid JSON ({error}); download it again") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no JSON object; download it again")
-    return content
+    return dict(read_section(path, _PARTS_HELP).data)
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path} does not exist; a checkpoint needs tokenizer.json, "
-            "or vocab.json, merges.txt and tokenizer_config.json"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text; download it again") from error
+    return read_text(path, _PARTS_HELP)

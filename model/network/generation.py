@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from model.checkpoint.config import ModelConfig
-from model.errors import CheckpointError
+from model.checkpoint.config_section import Section
+from model.checkpoint.json_file import read_section
 from model.network.sampling import GREEDY, PREDICTOR_SAMPLING, TALKER_SAMPLING, Sampling
+
+MOST_FRAMES = 1 << 16
+"""Of one reply: more than an hour of speech."""
 
 
 @dataclass(frozen=True)
@@ -26,38 +28,36 @@ class Generation:
 
 
 def read_generation(path: Path, config: ModelConfig) -> Generation:
-    """Reads `path`/generation_config.json, with the published values where it is silent or missing."""
+    """Reads `path`/generation_config.json, with the published values where it is silent or missing.
+
+    Raises ConfigError for a value of another type or out of its range.
+    """
     file = path / "generation_config.json"
-    values: dict[str, Any] = {}
-    if file.exists():
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{file} is not valid JSON ({error}); download it again") from error
+    values = (read_section(file) if file.exists() else Section({}, str(file))).without_nulls()
 
     def sampling(part: str, default: Sampling) -> Sampling:
-        if not values.get(f"{part}_do_sample", default.temperature > 0):
-            return Sampling(0.0, repetition_penalty=float(values.get(f"{part}_repetition_penalty", 1.0)))
+        penalty = f"{part}_repetition_penalty"
+        if not values.flag(f"{part}_do_sample", default.temperature > 0):
+            return Sampling(0.0, repetition_penalty=values.number(penalty, 1.0, least=0.01, most=100))
         return Sampling(
-            temperature=float(values.get(f"{part}_temperature", default.temperature or 1.0)),
-            top_k=int(values.get(f"{part}_top_k", default.top_k)),
-            top_p=float(values.get(f"{part}_top_p", default.top_p)),
-            repetition_penalty=float(values.get(f"{part}_repetition_penalty", default.repetition_penalty)),
+            temperature=values.number(f"{part}_temperature", default.temperature or 1.0, least=0.01, most=100),
+            top_k=values.integer(f"{part}_top_k", default.top_k),
+            top_p=values.number(f"{part}_top_p", default.top_p, least=0.001, most=1),
+            repetition_penalty=values.number(penalty, default.repetition_penalty, least=0.01, most=100),
         )
 
-    eos = values.get("eos_token_id", [])
-    stop_ids = {config.im_end_token_id, *(eos if isinstance(eos, list) else [eos])}
+    several = isinstance(values.data.get("eos_token_id"), list)
+    eos = values.integers("eos_token_id", ()) if several else (values.integer("eos_token_id", config.im_end_token_id),)
+    stop_ids = {config.im_end_token_id, *eos}
     talker = sampling("talker", TALKER_SAMPLING)
-    turns = values.get("conversation_turns")
-    if turns is not None and (isinstance(turns, bool) or not isinstance(turns, int) or turns < 1):
-        raise CheckpointError(f"{file}: conversation_turns is {turns!r}; expected a whole number, 1 or more")
+    turns = values.integer("conversation_turns", least=1) if values.has("conversation_turns") else None
     return Generation(
         thinker=sampling("thinker", GREEDY),
         talker=talker,
         # It has no settings of its own: like transformers, it draws when the Talker does.
         predictor=PREDICTOR_SAMPLING if talker.temperature > 0 else GREEDY,
         stop_ids=frozenset(stop_ids),
-        max_tokens=int(values.get("thinker_max_new_tokens", 1024)),
-        max_frames=int(values.get("talker_max_new_tokens", 4096)),
+        max_tokens=values.integer("thinker_max_new_tokens", 1024, least=1),
+        max_frames=values.integer("talker_max_new_tokens", 4096, least=1, most=MOST_FRAMES),
         conversation_turns=turns,
     )

@@ -8,20 +8,20 @@ Pillow 11 and 12 and torchvision never do. torch's own uint8 antialiased bicubic
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from model.checkpoint.config import VisionConfig
+from model.checkpoint.processor import picture_section
 from model.errors import ConfigError, InputError
 
+MOST_PIXELS = 1 << 28
 MAX_ASPECT_RATIO = 200  # the reference refuses longer pictures
 
 _BICUBIC_A = -0.5  # Pillow's cubic (Catmull-Rom)
@@ -55,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """Geometry from config.json; pixel limits and normalisation from preprocessor_config.json where there is one."""
+    """Geometry from config.json; pixel limits and normalisation from the checkpoint's processor file."""
 
     patch_size: int
     merge_size: int
@@ -69,40 +69,46 @@ class ImageSettings:
     def load(cls, directory: Path | str, config: VisionConfig) -> ImageSettings:
         """Settings of the checkpoint in `directory`.
 
-        The defaults are those of the reference's processor class. Raises ConfigError when preprocessor_config.json
-        is not JSON or disagrees with config.json about the patches.
+        Raises ConfigError when it does not say how pictures are normalised, or contradicts config.json or what
+        this module does.
         """
-        path = Path(directory) / "preprocessor_config.json"
-        data: dict[str, Any] = {}
-        if path.exists():
-            try:
-                data = json.loads(path.read_text(encoding="utf-8"))
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
-                raise ConfigError(f"{path} is not valid JSON ({error}); download it again") from error
+        section = picture_section(directory)
         geometry = {
             "patch_size": config.patch_size,
             "merge_size": config.spatial_merge_size,
             "temporal_patch_size": config.temporal_patch_size,
         }
         for key, expected in geometry.items():
-            if data.get(key, expected) != expected:
+            found = section.integer(key, expected)
+            if found != expected:
                 raise ConfigError(
-                    f"{path}: {key} is {data[key]}, but config.json says {expected}; the files do not match"
+                    f"{section.where}: {key} is {found}, but config.json says {expected}; the files do not match"
                 )
-        size = data.get("size") or {}
+        for step in ("do_resize", "do_rescale", "do_normalize"):
+            section.expect(step, True, (True,))
+        scale = section.number("rescale_factor", 1 / 255)
+        if abs(scale * 255 - 1) > 1e-3:
+            raise ConfigError(f"{section.where}: rescale_factor is {scale}; this runtime has only 1/255")
+        size = section.optional("size").without_nulls()
+        smallest = size.integer("shortest_edge", cls.min_pixels, least=1, most=MOST_PIXELS)
+        largest = size.integer("longest_edge", cls.max_pixels, least=1, most=MOST_PIXELS)
+        smallest = section.integer("min_pixels", smallest, least=1, most=MOST_PIXELS)
+        largest = section.integer("max_pixels", largest, least=1, most=MOST_PIXELS)
+        patch = (config.patch_size * config.spatial_merge_size) ** 2
+        if largest < max(smallest, patch):
+            raise ConfigError(
+                f"{section.where}: pictures have {smallest} to {largest} pixels; expected at least {patch}, one token"
+            )
+        mean, std = section.numbers("image_mean", 3), section.numbers("image_std", 3)
+        if min(std) <= 0:
+            raise ConfigError(f"{section.where}: image_std is {std}, expected numbers above zero")
         return cls(
             **geometry,
-            min_pixels=int(data.get("min_pixels") or size.get("shortest_edge") or cls.min_pixels),
-            max_pixels=int(data.get("max_pixels") or size.get("longest_edge") or cls.max_pixels),
-            mean=_three(data.get("image_mean") or cls.mean, f"{path}: image_mean"),
-            std=_three(data.get("image_std") or cls.std, f"{path}: image_std"),
+            min_pixels=smallest,
+            max_pixels=largest,
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
         )
-
-
-def _three(values: Any, what: str) -> tuple[float, float, float]:
-    if not isinstance(values, list | tuple) or len(values) != 3:
-        raise ConfigError(f"{what} is {values!r}, expected three numbers")
-    return float(values[0]), float(values[1]), float(values[2])
 
 
 def smart_size(height: int, width: int, *, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:

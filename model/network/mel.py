@@ -10,7 +10,6 @@ whenever no later window raises the floor over cells of an earlier one, always w
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.checkpoint.processor import sound_section
 from model.errors import ConfigError, InputError
 
 RATE_HZ = 16_000
@@ -30,19 +30,15 @@ _MIN_POWER = 1e-10
 
 
 def check_settings(directory: Path | str, n_bins: int) -> None:
-    """Raises ConfigError if preprocessor_config.json asks for other features than this module computes."""
-    path = Path(directory) / "preprocessor_config.json"
-    if not path.exists():
-        return
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} is not valid JSON ({error}); download it again") from error
+    """Raises ConfigError if the checkpoint's processor asks for other features than this module computes."""
+    section = sound_section(directory)
     expected = {"sampling_rate": RATE_HZ, "n_fft": N_FFT, "hop_length": HOP_LENGTH, "feature_size": n_bins, "dither": 0}
     for key, value in expected.items():
-        if data.get(key, value) != value:
+        found = section.number(key, value)
+        if found != value:
             raise ConfigError(
-                f"{path}: {key} is {data[key]}, but this runtime and config.json have {value}; the files do not match"
+                f"{section.where}: {key} is {found:g}, but this runtime and config.json have {value}; "
+                "the files do not match"
             )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from model.checkpoint.json_file import read_section
 from model.errors import InputError
 from model.memory import Memory
 from model.network.filling import Storage
@@ -64,7 +64,7 @@ def storage_for(
 
 def stored_weights(directory: Path, expected: dict[str, Shape], present: Container[str]) -> StoredWeights | None:
     """The quantised checkpoint in ``directory``; None when its config.json names no quantisation."""
-    form = stored_format(json.loads((directory / "config.json").read_text(encoding="utf-8")))
+    form = stored_format(read_section(directory / "config.json").data, directory)
     if form is None:
         return None
     return StoredWeights(form, expected, present, *stored_tensors(form, expected, present))

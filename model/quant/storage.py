@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model.errors import CheckpointError
 from model.quant import packing
 from model.quant.fit import quantize
-from model.quant.formats import GetTensor, GptqPacked, StoredFormat, module_name
+from model.quant.formats import GetTensor, StoredFormat
 from model.quant.packing import PackedWeight, stack_packed
 from model.quant.parts import Policy
 
@@ -195,10 +195,11 @@ def stored_storage(
         shape = expected[name]
         if form.tensors_of(name, shape, present) is None:
             return None
-        order = f"{module_name(name)}.g_idx"
-        if isinstance(form, GptqPacked) and order in present:
-            form.check_order(name, get(order))
+        if form.order_name(name) in present:
+            form.check_order(name, get(form.order_name(name)))
         packed = form.read(name, shape, get)
+        if packed.words.dtype != torch.int32:
+            raise CheckpointError(f"{name}: its packed words are {packed.words.dtype}, expected int32; get it again")
         return PackedWeight(packed.words, packed.scale.to(dtype), packed.zero, packed.n_inputs, packed.spec)
 
     return PackedStorage(pack, device=device, dtype=dtype, backend=backend)

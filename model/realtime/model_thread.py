@@ -100,7 +100,7 @@ class ModelThread:
                 Failure(f"Not enough memory to load the model: {error}", "out_of_memory", EXIT_OUT_OF_MEMORY)
             )
             return
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+        except Exception as error:  # whatever it was: an engine without a model must not live on
             # A checkpoint that is refused (a ValueError) says itself what is wrong with it.
             log.error("the model could not be loaded", exc_info=not isinstance(error, ValueError | OSError))
             self._on_failure(_load_failure(error))
@@ -215,7 +215,9 @@ def _load_failure(error: Exception) -> Failure:
             "out_of_memory",
             EXIT_OUT_OF_MEMORY,
         )
-    return Failure(f"The model could not be loaded: {error}", "model_load_failed", EXIT_LOAD_FAILED)
+    # What was raised on purpose is a sentence; of anything else the kind says more than the words.
+    why = f"{error}" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+    return Failure(f"The model could not be loaded: {why}", "model_load_failed", EXIT_LOAD_FAILED)
 
 
 def _death(error: BaseException) -> Failure:

@@ -96,7 +96,8 @@ def test_a_finished_stream_is_new_and_holds_one_window_at_most():
 
 
 def test_features_of_another_kind_are_refused(tmp_path):
-    check_settings(tmp_path, 128)  # no file: nothing to contradict
+    with pytest.raises(ConfigError, match="holds neither"):
+        check_settings(tmp_path, 128)
     file = tmp_path / "preprocessor_config.json"
     file.write_text('{"sampling_rate": 16000, "n_fft": 400, "hop_length": 160, "feature_size": 128, "dither": 0.0}')
     check_settings(tmp_path, 128)

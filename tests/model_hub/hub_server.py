@@ -167,7 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
         siblings, tree = [], []
         for path in hub.files():
             data = hub.contents(path)
-            entry: dict[str, Any] = {"rfilename": path.name, "size": len(data), "blobId": _git_sha1(data)}
+            entry: dict[str, Any] = {
+                "rfilename": path.name,
+                "size": len(data),
+                "blobId": _git_sha1(data) if len(data) <= SMALL_BYTES else "0" * 40,
+            }
             if len(data) > SMALL_BYTES:
                 entry["lfs"] = {"sha256": hub.sha256(path), "size": len(data), "pointerSize": 134}
                 lfs = {"oid": entry["lfs"]["sha256"], "size": len(data), "pointerSize": 134}

@@ -1,7 +1,7 @@
 """Peak memory and disk of converting a large checkpoint as it comes: `python -m tests.model_hub.measure_convert DIR`.
 
-Writes a random checkpoint of at least `--gb` into DIR, serves it on loopback, gets it with `main.py models get --bits 4`,
-and prints the child's peak resident memory and the most that the disk held beside the result.
+Writes a random checkpoint of at least `--gb` into DIR, serves it on loopback, gets it with `models get --bits 4`, and
+prints the child's peak resident memory and the most that the disk held beside the result.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def write_large(folder: Path, n_bytes: int) -> int:
             if count < 1 << 16:
                 tensors[name] = random_tensor(name, shapes[name], generator).to(torch.bfloat16)
             else:
-                tensors[name] = noise.repeat(-(-count // len(noise)))[:count].mul(0.02).to(torch.bfloat16).view(shapes[name])
+                tensors[name] = (
+                    noise.repeat(-(-count // len(noise)))[:count].mul(0.02).to(torch.bfloat16).view(shapes[name])
+                )
             weight_map[name] = file
         save_file(tensors, folder / file, metadata={"format": "pt"})
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
@@ -75,7 +77,9 @@ def main() -> None:
     parser.add_argument("--gb", type=float, default=2.0)
     options = parser.parse_args()
     source, models = options.folder / "source", options.folder / "models"
-    n_bytes = write_large(source, int(options.gb * 1e9))
+    if not (source / "model.safetensors.index.json").exists():
+        write_large(source, int(options.gb * 1e9))
+    n_bytes = sum(path.stat().st_size for path in source.glob("*.safetensors"))
     largest = max(path.stat().st_size for path in source.glob("*.safetensors"))
     result = models / ".getting" / "big--random-int4" / "result"
     most_beside, ending = 0, threading.Event()
@@ -93,6 +97,8 @@ def main() -> None:
     watcher.start()
     started_s = time.monotonic()
     with serve_hub(source, "big/random") as hub:
+        for path in hub.files():  # the listing gives the checksums at once
+            hub.sha256(path)
         subprocess.run(
             [sys.executable, "main.py", "models", "get", f"hf+{hub.url}/big/random", "--bits", "4", "--folder", models],
             cwd=ROOT, check=True,

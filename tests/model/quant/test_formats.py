@@ -110,7 +110,6 @@ def test_activation_order_is_refused() -> None:
         {"quant_method": "bitsandbytes"},
         {"quant_method": "compressed-tensors", "format": "float-quantized"},
         {"quant_method": "gptq", "bits": 3},
-        {"quant_method": "gptq", "bits": 4, "desc_act": True},
         {"quant_method": "auto-round", "bits": 4, "packing_format": "auto_round:auto_awq"},
     ],
 )
