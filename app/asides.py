@@ -12,6 +12,7 @@ from app.effects import CommitInput, DeleteItem, DropSound, RewindSound, StreamS
 from app.heard import heard_text
 from app.safety import normalise
 from app.state import Aside, Ask, Engine, Step
+from app.tool_calls import is_answer
 from app.turns import add_ask, cut, pause, put_user_turn, resume, serve
 
 _SHOWN_TO_LISTEN = """
@@ -87,7 +88,7 @@ def aside_transcribed(step: Step, text: str | None) -> None:
     assert aside is not None
     if aside.over:
         return
-    if text is None or shows_listening(text, aside.voiced_s):
+    if text is None or is_answer(step, text) or shows_listening(text, aside.voiced_s):
         step.do(DropSound(aside.utterance))
         _close(step)
         resume(step)

@@ -43,6 +43,7 @@ from app.ports import (
     EngineUp,
     Message,
     Parts,
+    ToolsChanged,
 )
 from app.prompts import describe
 from app.publisher import Publisher
@@ -226,6 +227,7 @@ class Assistant:
         self._parts.ears.stop()
         self._parts.mouth.stop()
         self._parts.eyes.stop()
+        self._parts.tools.stop()
         if self._history is not None:
             self._history.close()
 
@@ -266,6 +268,8 @@ class Assistant:
                 self._count_loss(message)
             case ev.PictureTaken(jpeg):
                 self._performer.send_picture(jpeg)
+            case ToolsChanged():
+                self._update_session()
             case EngineUp() | EngineBusy() | EngineDown() | EngineSaid() | EngineRenews() | EngineNote():
                 self._engine(message, now_s)
             case _ if isinstance(message, ev.Event):
@@ -384,6 +388,8 @@ class Assistant:
                 self._feed(ev.NewConversationAsked(now_s))
             case cmd.Retry():
                 self._feed(ev.RetryAsked(now_s))
+            case cmd.AnswerQuestion(yes):
+                self._feed(ev.PermissionGiven(now_s, yes))
             case cmd.ChooseDevice(kind, name):
                 self._choose(kind, name)
             case cmd.ChangeSettings(changes):
@@ -439,7 +445,9 @@ class Assistant:
         self._front.change(instructions=after.instructions or self._default_instructions)
         if engine_choice(before) != engine_choice(after):
             self._feed(ev.RetryAsked(self._now()))
-        elif (before.voice, before.instructions, before.speech) != (after.voice, after.instructions, after.speech):
+        if _tool_settings(before) != _tool_settings(after):
+            self._parts.tools.refresh()
+        if _session_settings(before) != _session_settings(after):
             self._update_session()
         for kind in ("microphone", "speaker", "pictures"):
             if getattr(before, kind) != getattr(after, kind):
@@ -457,7 +465,8 @@ class Assistant:
             voice = voices[0]  # another checkpoint has other voices
         self._front.change(voice=voice)
         instructions = settings.instructions or self._default_instructions
-        self._parts.engine.send(session_update(instructions, voice, settings.speech, transcribe=True))
+        tools = self._parts.tools.offer() if settings.tools and self._abilities.tools else ()
+        self._parts.engine.send(session_update(instructions, voice, settings.speech, transcribe=True, tools=tools))
 
     def _config(self, settings: Settings) -> Config:
         return Config(
@@ -491,6 +500,16 @@ class Assistant:
             reading=self._reading_view(),
             instant_text=state.instant_text,
             push_to_talk=state.push_to_talk,
+            question=state.questions[0][1] if state.questions else "",
             lost_input_ms=self._front.view.lost_input_ms + lost_ms,
             conversation_id=self._performer.conversation_id,
         )
+
+
+def _tool_settings(settings: Settings) -> tuple[object, ...]:
+    return (settings.tools, settings.tools_off, settings.mcp_servers, settings.mcp_allowed)
+
+
+def _session_settings(settings: Settings) -> tuple[object, ...]:
+    """What an engine is told again when it has changed."""
+    return (settings.voice, settings.instructions, settings.speech, *_tool_settings(settings))

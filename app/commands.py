@@ -112,6 +112,13 @@ class ChooseDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerQuestion:
+    """Ctrl+Y, Ctrl+Shift+Y: what a tool asks before it acts (`View.question`)."""
+
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeSettings:
     """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can
     be: voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not
@@ -137,5 +144,6 @@ Command = (
     | NewConversation
     | Retry
     | ChooseDevice
+    | AnswerQuestion
     | ChangeSettings
 )

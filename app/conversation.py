@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app import hearing, replies
+from app import hearing, replies, tool_calls
 from app.announcing import announce
 from app.asides import abandon, watch_aside
 from app.effects import (
@@ -43,6 +43,8 @@ from app.events import (
     MicrophoneSet,
     NarrationSet,
     NewConversationAsked,
+    PermissionGiven,
+    PermissionWanted,
     PlaybackFinished,
     PlaybackProgress,
     PlaybackStarted,
@@ -51,6 +53,7 @@ from app.events import (
     ProblemRaised,
     PushToTalkSet,
     QuitAsked,
+    Rang,
     ReadAsked,
     ReadingMoved,
     RepeatAsked,
@@ -69,6 +72,8 @@ from app.events import (
     TextEntered,
     TextFound,
     Tick,
+    ToolCalled,
+    ToolFinished,
     UserTranscribed,
     VoiceDropped,
     VoiceEnded,
@@ -194,6 +199,18 @@ def _dispatch(step: Step, event: Event) -> None:
             replies.reply_speech(step, event)
         case ReplyDone():
             replies.reply_done(step, event)
+        case ToolCalled():
+            tool_calls.tool_called(step, event)
+        case ToolFinished():
+            tool_calls.tool_finished(step, event)
+        case PermissionWanted():
+            tool_calls.permission_wanted(step, event)
+        case PermissionGiven():
+            tool_calls.permission_given(step, event)
+        case Rang():
+            notice(step, event.text)
+            step.earcon("listening")
+            step.say(event.text, urgent=True)
         case ReplyTruncated():
             replies.reply_truncated(step, event)
         case InputCommitted():

@@ -66,6 +66,31 @@ class CreateReply:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTool:
+    """Answered by `ToolFinished`. `arguments`: JSON text."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPermission:
+    """What the user said to a tool's question."""
+
+    call_id: str
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendResults:
+    """What tools found out: (call, output) each; with a fresh picture when `picture`."""
+
+    outputs: tuple[tuple[str, str], ...]
+    picture: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CancelReply:
     """`response_id` None: the one that is about to be created."""
 
@@ -230,6 +255,9 @@ Effect = (
     | CommitInput
     | SendText
     | CreateReply
+    | RunTool
+    | AnswerPermission
+    | SendResults
     | CancelReply
     | TruncateReply
     | DeleteItem

@@ -365,6 +365,53 @@ class ReplyDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A reply calls a tool. `arguments`: JSON text."""
+
+    at_s: float
+    response_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """`output` is for the engine, `shown` for the transcript. `picture`: a fresh picture goes with it."""
+
+    at_s: float
+    call_id: str
+    output: str
+    shown: str
+    picture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionWanted:
+    """A tool asks before it acts."""
+
+    at_s: float
+    call_id: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionGiven:
+    """The user's answer to the question that waits first."""
+
+    at_s: float
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """A timer or an alarm."""
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyTruncated:
     """What the engine kept of a reply's text after a truncation; None when it does not say."""
 
@@ -490,6 +537,11 @@ Event = (
     | ReplyText
     | ReplySpeech
     | ReplyDone
+    | ToolCalled
+    | ToolFinished
+    | PermissionWanted
+    | PermissionGiven
+    | Rang
     | ReplyTruncated
     | InputCommitted
     | UserTranscribed

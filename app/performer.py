@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.sounds import Samples, Sounds
 from app.translator import Translator
 from app.view import Announcement, Problem, TranscriptTurn
-from app.wire import response_create, restored_item, sound_append, text_item
+from app.wire import picture_item, response_create, restored_item, sound_append, text_item, tool_result
 from model.realtime.events import (
     ConversationItemDelete,
     ConversationItemTruncate,
@@ -105,6 +105,10 @@ class Performer:
                 self._save(turn)
             case fx.BeginHistory():
                 self.conversation_id = None
+            case fx.RunTool(call_id, name, arguments):
+                self.parts.tools.run(self._post, call_id, name, arguments)
+            case fx.AnswerPermission(call_id, yes):
+                self.parts.tools.answer(call_id, yes)
             case _:
                 self._tell_engine(effect)
 
@@ -181,6 +185,12 @@ class Performer:
                     self._feed(early)
                 max_tokens = min(MAX_TOKENS, int(limit_s * TOKENS_PER_S) + SPARE_TOKENS)
                 send(response_create(reply, self.settings.speech, max_tokens))
+            case fx.SendResults(outputs, picture):
+                for call_id, output in outputs:
+                    send(tool_result(call_id, output))
+                jpeg = self.parts.eyes.look() if picture else None
+                if jpeg is not None:
+                    send(picture_item(jpeg))
             case fx.CancelReply(_, response_id):
                 send(ResponseCancel(response_id))
             case fx.TruncateReply(item_id, heard_ms):

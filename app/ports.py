@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.dialects.abilities import Abilities
-from app.events import Event, Report, SightKind
+from app.events import WHEN_TAKEN, Event, Report, SightKind, ToolFinished
 from app.view import EarconName
 from model.realtime.events import ClientEvent, ServerEvent
 
@@ -67,6 +67,11 @@ class EngineRenews:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsChanged:
+    """Others are to be offered than before: an MCP server came, or went."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineNote:
     """Something about this engine that the user should know, such as what it cannot do."""
 
@@ -75,7 +80,7 @@ class EngineNote:
 
 
 EngineReport = EngineUp | EngineBusy | EngineDown | EngineSaid | EngineRenews | EngineNote
-Message = Event | Report | EngineReport
+Message = Event | Report | EngineReport | ToolsChanged
 """What parts post; of an event, `at_s` is `app.events.WHEN_TAKEN`."""
 Post = Callable[[Message], None]
 
@@ -199,6 +204,45 @@ class EnginePart(Protocol):
         ...
 
 
+class Tools(Protocol):
+    """What the engine may have done (`app.tools.toolbox`). Called from any thread."""
+
+    def offer(self) -> tuple[dict[str, Any], ...]:
+        """As GA's function tools are written."""
+        ...
+
+    def run(self, post: Post, call_id: str, name: str, arguments: str) -> None:
+        """`ToolFinished` is posted when it is done."""
+        ...
+
+    def answer(self, call_id: str, yes: bool) -> None: ...
+    def refresh(self) -> None:
+        """The settings have changed."""
+        ...
+
+    def stop(self) -> None: ...
+
+
+class NoTools:
+    """Nothing is offered."""
+
+    def offer(self) -> tuple[dict[str, Any], ...]:
+        return ()
+
+    def run(self, post: Post, call_id: str, name: str, arguments: str) -> None:
+        output = f"Error: there is no tool {name!r}."
+        post(ToolFinished(WHEN_TAKEN, call_id, output, output))
+
+    def answer(self, call_id: str, yes: bool) -> None:
+        """Nothing was asked."""
+
+    def refresh(self) -> None:
+        """Nothing is set."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that the Assistant is put together from."""
@@ -207,3 +251,4 @@ class Parts:
     mouth: Mouth
     eyes: Eyes
     engine: EnginePart
+    tools: Tools = field(default_factory=NoTools)

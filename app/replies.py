@@ -48,6 +48,7 @@ from app.view import Problem
 RESTORED_TURNS = 40
 RESTORED_CHARS = 8000
 """How much of the conversation a restarted engine is given: its newest part, within these bounds."""
+LOST = "The last question was lost with the engine. Please ask again."
 
 
 def _live(step: Step, response_id: str) -> Reply | None:
@@ -308,6 +309,15 @@ def engine_renewed(step: Step, event: EngineRenewed) -> None:
     step.say(f"{event.reason} The conversation goes on in a new one.")
 
 
+def _lose_calls(step: Step, reply: Reply) -> None:
+    """It plays on. The engine that comes knows another item, and nothing of the tools that were called."""
+    step.reply(item_id=None, calls=())
+    if reply.waits_for_tools:
+        notice(step, LOST)
+    if reply.over_at_ms is not None:
+        finish(step, reply.over_at_ms)
+
+
 def forget_engine(step: Step) -> None:
     """The engine and all it knew are gone: cut what sounds, and keep every question that had no answer yet."""
     if step.state.aside is not None:
@@ -315,16 +325,19 @@ def forget_engine(step: Step) -> None:
         step.set(aside=None)
     reply = step.state.reply
     if reply is not None and not reply.replay and not reply.done:
-        again = not reply.played and reply.ask.attempts < 1 and not reply.ask.narration
+        again = not (reply.played or reply.ask.attempts or reply.ask.narration or reply.ask.outputs)
         ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
         step.reply(done=True)  # no engine to cancel it on
         cut(step, "engine lost", keep_sound=again, gone=True)
         if again:
             step.set(asks=(ask, *step.state.asks))
         elif not reply.played and not reply.ask.narration:
-            notice(step, "The last question was lost with the engine. Please ask again.")
+            notice(step, LOST)
     elif reply is not None:
-        step.reply(item_id=None)  # it plays on; the engine that comes knows another item
+        _lose_calls(step, reply)
+    if any(ask.outputs for ask in step.state.asks):
+        step.set(asks=tuple(ask for ask in step.state.asks if not ask.outputs))
+        notice(step, LOST)
     for ask in step.state.asks:
         if ask.utterance is not None:
             step.do(RewindSound(ask.utterance))

@@ -70,6 +70,14 @@ class Settings:
     """A PEM file with the authority of the engine's certificate; "": the system's authorities."""
     engine_fingerprint: str = ""
     """SHA-256 of the one certificate to trust; "": whatever an authority has signed."""
+    tools: bool = True
+    """The engine may call tools."""
+    tools_off: tuple[str, ...] = ()
+    """Names of Sightline's own tools that are not offered."""
+    mcp_servers: tuple[str, ...] = ()
+    """"name = command ..." or "name = https://..." each."""
+    mcp_allowed: tuple[str, ...] = ()
+    """Names of MCP servers' tools that may be called, "server__tool" each; all others are off."""
     microphone_on: bool = True
     camera_on: bool = True
     speech: bool = True
@@ -102,6 +110,7 @@ class Settings:
 
 
 _DEFAULTS = Settings()
+_LINES = frozenset({"engine_headers", "tools_off", "mcp_servers", "mcp_allowed"})
 _OPTIONAL_TEXT = frozenset({"microphone", "speaker"})
 
 
@@ -115,7 +124,7 @@ def _check(name: str, value: object, default: object, metadata: Mapping[str, Any
         except ValueError as error:
             raise SettingsError(str(error)) from None
         return tuple(value)
-    if name == "engine_headers":
+    if name in _LINES:
         if not isinstance(value, (list, tuple)) or not all(isinstance(line, str) for line in value):
             raise wrong
         return tuple(value)
@@ -148,8 +157,8 @@ def _expected(name: str, default: object, metadata: Mapping[str, Any]) -> str:
         return "a number from {} to {}".format(*metadata["bounds"])
     if name == "safety_phrases":
         return "a list of phrases"
-    if name == "engine_headers":
-        return 'a list of lines such as "Name: value"'
+    if name in _LINES:
+        return "a list of texts"
     if name == "engine_url":
         return 'an address that begins with ws:// or wss://, or ""'
     return "true or false" if isinstance(default, bool) else "a text"

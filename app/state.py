@@ -48,6 +48,19 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that a reply calls."""
+
+    call_id: str
+    name: str
+    arguments: str
+    started: bool = False
+    output: str | None = None
+    """None: it is not done."""
+    picture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A user's turn on its way to the engine: sound (`utterance`) or text."""
 
@@ -69,6 +82,10 @@ class Ask:
     """Engines that were lost over it."""
     narration: bool = False
     """Nobody asked: the scene has changed."""
+    outputs: tuple[tuple[str, str], ...] = ()
+    """Results of the tools that the reply before this called: (call, output)."""
+    rounds: int = 0
+    """Replies in a row before this one that called tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,13 @@ class Reply:
     cued: bool = False
     replay: bool = False
     """The last reply's sound again; the engine knows nothing of it."""
+    calls: tuple[Call, ...] = ()
+    over_at_ms: int | None = None
+    """All of it was heard, and it waits for its tools; how much there was to hear."""
+
+    @property
+    def waits_for_tools(self) -> bool:
+        return any(call.output is None for call in self.calls)
 
     @property
     def text(self) -> str:
@@ -196,6 +220,8 @@ class State:
     devices: DeviceNames = field(default_factory=DeviceNames)
     reading: Reading | None = None
     instant_text: bool = False
+    questions: tuple[tuple[str, str], ...] = ()
+    """What tools ask before they act: (call, question), oldest first."""
     narrating: bool = False
     to_announce: tuple[str, ...] = ()
     """What screen readers are told when nobody speaks any more."""

@@ -21,8 +21,10 @@ from model.realtime.events import (
     InputAudioBufferCommitted,
     InputTranscriptionCompleted,
     InputTranscriptionFailed,
+    Item,
     OutputAudioDelta,
     OutputItemAdded,
+    OutputItemDone,
     OutputTextDelta,
     OutputTranscriptDelta,
     ResponseCreated,
@@ -42,6 +44,7 @@ MAX_EARLY_EVENTS = 20_000
 """Of a reply that nobody has asked for; more than 10 minutes of speech. Overflow: it is forgotten."""
 
 Events = tuple[ev.Event, ...]
+OfReply = ev.ReplyItem | ev.ReplyText | ev.ReplySpeech | ev.ReplyDone | ev.ToolCalled
 
 
 class Translator:
@@ -61,6 +64,7 @@ class Translator:
         self._early_reply: str | None = None
         self._early: list[ev.Event] = []
         self._adopted: set[int] = set()
+        self._calls: deque[str] = deque(maxlen=MAX_ITEMS)
 
     # --- what the app does ---
 
@@ -104,16 +108,26 @@ class Translator:
             case ErrorEvent():
                 return self._error(event, at_s)
         made = self._of_reply(event, at_s)
-        if made is None:
-            return ()
-        if self._early_reply is not None and made.response_id == self._early_reply:
-            return self._keep(made, event)
-        return (made,)
+        if isinstance(event, ResponseDone):  # a server may tell its calls there alone
+            calls = (self._call(item, event.response.id or self._newest, at_s) for item in event.response.output)
+            return tuple(kept for one in (*calls, made) if one is not None for kept in self._kept(one, event))
+        return self._kept(made, event) if made is not None else ()
 
-    def _of_reply(
-        self, event: ServerEvent, at_s: float
-    ) -> ev.ReplyItem | ev.ReplyText | ev.ReplySpeech | ev.ReplyDone | None:
+    def _kept(self, made: OfReply, event: ServerEvent) -> Events:
+        early = self._early_reply is not None and made.response_id == self._early_reply
+        return self._keep(made, event) if early else (made,)
+
+    def _call(self, item: Item, response_id: str, at_s: float) -> ev.ToolCalled | None:
+        """A call, the first time it is told."""
+        if item.type != "function_call" or not item.call_id or item.call_id in self._calls:
+            return None
+        self._calls.append(item.call_id)
+        return ev.ToolCalled(at_s, response_id, item.call_id, item.name or "", item.arguments or "{}")
+
+    def _of_reply(self, event: ServerEvent, at_s: float) -> OfReply | None:
         match event:
+            case OutputItemDone():
+                return self._call(event.item, event.response_id or self._newest, at_s)
             case OutputItemAdded() if event.item.id is not None and event.item.type in ("message", ""):
                 return ev.ReplyItem(at_s, event.response_id or self._newest, event.item.id)
             case OutputTranscriptDelta():
@@ -153,7 +167,7 @@ class Translator:
         self._early_reply, self._early = response_id, []
         return ()
 
-    def _keep(self, made: ev.ReplyItem | ev.ReplyText | ev.ReplySpeech | ev.ReplyDone, event: ServerEvent) -> Events:
+    def _keep(self, made: OfReply, event: ServerEvent) -> Events:
         over = isinstance(event, ResponseDone) and event.response.status in ("cancelled", "failed")
         if over or len(self._early) >= MAX_EARLY_EVENTS:
             self._early_reply, self._early = None, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from app import calls
 from app.effects import (
     CancelReply,
     ClearInput,
@@ -17,6 +18,7 @@ from app.effects import (
     PlaySpeech,
     ResumePlayback,
     SaveTurn,
+    SendResults,
     SendText,
     StreamSound,
     TruncateReply,
@@ -157,6 +159,8 @@ def serve(step: Step) -> None:
     if ask.utterance is not None:
         step.do(CommitInput(ask.utterance))
         step.set(commits=(*step.state.commits, ask.turn))
+    elif ask.outputs:
+        step.do(SendResults(ask.outputs, ask.picture and step.state.camera_on))
     else:
         item_id = _prompt_id(number) if ask.narration else None
         step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id))
@@ -171,7 +175,7 @@ def serve(step: Step) -> None:
             speech=step.state.config.speech,
             active_at_s=step.at_s,
             speculative=not ask.ended,
-            cued=ask.narration,
+            cued=ask.narration or bool(ask.outputs),
         ),
     )
 
@@ -199,6 +203,9 @@ def release(step: Step) -> None:
     reply = step.state.reply
     if reply is None or reply.speculative or not reply.clear:
         return
+    calls.start_calls(step)
+    reply = step.state.reply
+    assert reply is not None
     for samples in reply.unplayed:
         step.do(PlaySpeech(reply.number, samples))
     if reply.unplayed:
@@ -220,6 +227,9 @@ def finish(step: Step, heard_ms: int) -> None:
     """The present reply is over: everything that was made of it has been heard (or there was nothing to hear)."""
     reply = step.state.reply
     assert reply is not None
+    if reply.waits_for_tools and not reply.failure and not reply.limited:
+        step.reply(over_at_ms=heard_ms)
+        return
     cut_by = "too long" if reply.limited else reply.failure
     # Without a speaker nothing can be heard; then the reply is what the user reads.
     is_read = heard_ms <= 0 and any(problem.code == "speaker" for problem in step.state.problems)
@@ -231,11 +241,18 @@ def finish(step: Step, heard_ms: int) -> None:
             forget_prompt(step, reply)
         step.earcon("error")
         step.say(f"The engine could not answer: {reply.failure}", urgent=True)
-    elif not reply.replay and not reply.ask.narration and not reply.text and not reply.n_samples:
+    elif not (reply.replay or reply.ask.narration or reply.text or reply.n_samples or reply.calls):
         step.say("The engine gave an empty answer.")
     if reply.ask.utterance is not None:
         step.do(DropSound(reply.ask.utterance))
     step.set(reply=None, can_repeat=step.state.can_repeat or reply.played)
+    following = calls.results(step, reply)
+    if following is not None:
+        step.set(asks=(following, *step.state.asks))
+    elif calls.goes_round(reply):
+        notice(step, calls.ROUND)
+        step.say(calls.ROUND, urgent=True)
+    calls.withdraw_questions(step)
     resume(step)
 
 
@@ -294,6 +311,7 @@ def cut(step: Step, cut_by: str, *, keep_sound: bool = False, gone: bool = False
         gone=gone,
     )
     step.set(reply=None, closing=(*step.state.closing, closing), can_repeat=step.state.can_repeat or reply.played)
+    calls.withdraw_questions(step)
     resume(step)
     settle(step)
 

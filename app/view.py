@@ -158,6 +158,8 @@ class View:
     """What changes in the picture is said without being asked for."""
     push_to_talk: bool = False
     """The push-to-talk key is held."""
+    question: str = ""
+    """What a tool asks before it acts; answered by `AnswerQuestion`. "": nothing is asked."""
     level_dbfs: float = -100.0
     """Microphone level, RMS in dB below full scale; about -60 is a quiet room, -20 is speech."""
     latency: Latency | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,9 @@ INPUT_RATE_HZ = 16_000
 REPLY_EVENT_ID = "reply-"
 
 
-def session_update(instructions: str, voice: str, speech: bool, transcribe: bool) -> SessionUpdate:
+def session_update(
+    instructions: str, voice: str, speech: bool, transcribe: bool, tools: tuple[Any, ...] = ()
+) -> SessionUpdate:
     """Turns are found by the app (`turn_detection` null); "" leaves instructions or voice as the engine has them."""
     return SessionUpdate(
         SessionConfig(
@@ -41,6 +45,7 @@ def session_update(instructions: str, voice: str, speech: bool, transcribe: bool
                 ),
                 output=AudioOutput(voice=voice or None),
             ),
+            tools=tools or None,
         )
     )
 
@@ -56,6 +61,15 @@ def text_item(text: str, jpeg: bytes | None, item_id: str | None = None) -> Conv
     if jpeg is not None:
         parts = (Part("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}"), *parts)
     return ConversationItemCreate(Item("message", id=item_id, role="user", content=parts))
+
+
+def picture_item(jpeg: bytes) -> ConversationItemCreate:
+    part = Part("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}")
+    return ConversationItemCreate(Item("message", role="user", content=(part,)))
+
+
+def tool_result(call_id: str, output: str) -> ConversationItemCreate:
+    return ConversationItemCreate(Item("function_call_output", call_id=call_id, output=output))
 
 
 def restored_item(role: str, text: str) -> ConversationItemCreate:

@@ -28,6 +28,7 @@ from audio_io.segmenter import Segmenter
 from audio_io.turn_end import open_judge
 from commands.checkpoints import ROOT, model_label
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
+from commands.tools import AppTools
 from model.prompts import DEFAULT_INSTRUCTIONS
 
 LAUNCHER = (sys.executable, str(ROOT / "main.py"))
@@ -72,6 +73,7 @@ class Desktop:
     def __init__(self, store: SettingsStore) -> None:
         self.store = store
         self.eyes: SeeingEyes | None = None
+        self.tools: AppTools | None = None
 
     def compose(self) -> Assistant:
         """Loads the detectors (about a second); call it away from the Qt thread."""
@@ -85,16 +87,24 @@ class Desktop:
             history = History()
         except HistoryError as error:
             problems = (Problem("history", f"The conversation is not being kept. {error}", ""),)
+        eyes = self.eyes
+        self.tools = AppTools(self.store, lambda: self.store.settings.camera_on and eyes.look() is not None)
         parts = Parts(
-            self._ears(host, settings, mouth.player), mouth, self.eyes, EngineHandle(make_engine, model_label)
+            self._ears(host, settings, mouth.player),
+            mouth,
+            eyes,
+            EngineHandle(make_engine, model_label),
+            self.tools.toolbox,
         )
-        return Assistant(
+        assistant = Assistant(
             parts,
             self.store,
             history,
             default_instructions=DEFAULT_INSTRUCTIONS,
             startup_problems=problems,
         )
+        self.tools.open(assistant)
+        return assistant
 
     @staticmethod
     def _ears(host: SoundHost, settings: Settings, player: ReplyPlayer) -> ListeningEars | MissingEars:

@@ -32,6 +32,7 @@ from commands.checkpoints import model_label
 from commands.compose import make_engine
 from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
 from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_OUTPUT, EXIT_USAGE, CommandError, sound_exit
+from commands.tools import AppTools
 from model.prompts import DEFAULT_INSTRUCTIONS
 
 TRANSCRIPT_WAIT_S = 30.0
@@ -87,18 +88,22 @@ class Headless:
         assert isinstance(mouth.player, WavPlayer)
         self.player = mouth.player
         self.engine = EngineHandle(make_engine, model_label)
+        eyes = SeeingEyes(choice.watch or "none")
+        tools = AppTools(store, lambda: store.settings.camera_on and eyes.look() is not None)
         self._assistant = Assistant(
             Parts(
                 ListeningEars(make_listener, on_event=self._on_sound),
                 mouth,
-                SeeingEyes(choice.watch or "none"),
+                eyes,
                 self.engine,
+                tools.toolbox,
             ),
             store,
             default_instructions=DEFAULT_INSTRUCTIONS,
             lossless=not choice.realtime,
             observe=self._observe,
         )
+        tools.open(self._assistant)
 
     def _settings(self) -> SettingsStore:
         """Settings of its own: neither the user's are read, nor are they changed."""

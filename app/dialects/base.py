@@ -108,6 +108,10 @@ class Dialect:
         """Whether this event begins the session."""
         return bool(event["type"] == "session.created")
 
+    def abilities_of(self, session: Json) -> Abilities:
+        """As the session's first object says, where it says anything."""
+        return self.abilities
+
     def closing(self) -> list[Json]:
         """What is said before the connection is closed."""
         return []
@@ -164,7 +168,10 @@ class Dialect:
                 return self.clear()
             case ConversationItemCreate():
                 self._spoken = False
-                return self.item(encode(event))
+                create = encode(event)
+                if event.item.type != "message":
+                    create["item"].pop("content", None)
+                return self.item(create)
             case ConversationItemTruncate():
                 return self.truncate(encode(event))
             case ResponseCreate():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.dialects.abilities import Abilities
 from app.dialects.base import Dialect, Json
 
@@ -11,6 +13,10 @@ class Sightline(Dialect):
     name = "Sightline's engine"
     input_rate_hz = 16_000
     abilities = Abilities(takes_back=True)
+
+    def abilities_of(self, session: Json) -> Abilities:
+        """Engines before tools refuse them; those that have them list them."""
+        return replace(self.abilities, tools="tools" in session)
 
     def session(self, update: Json) -> list[Json]:
         return [update]

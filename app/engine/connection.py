@@ -281,7 +281,7 @@ class Connection:
         named = tuple(str(voice) for voice in voices) if isinstance(voices, list) else self._dialect.voices
         model = event.session.get("model")
         model = model if isinstance(model, str) and model else self.target.model or self._dialect.default_model
-        self._on_event(Began(self._dialect.key, self._dialect.abilities, named, model))
+        self._on_event(Began(self._dialect.key, self._dialect.abilities_of(event.session), named, model))
         assert self._wake is not None
         self._wake.set()
 
