@@ -113,7 +113,7 @@ class ChooseDevice:
 
 @dataclass(frozen=True, slots=True)
 class AnswerQuestion:
-    """Ctrl+Y, Ctrl+Shift+Y: what a tool asks before it acts (`View.question`)."""
+    """Ctrl+Shift+Y, Ctrl+Shift+N: what a tool asks before it acts (`View.question`)."""
 
     yes: bool
 

@@ -60,7 +60,8 @@ def permission_wanted(step: Step, event: PermissionWanted) -> None:
         return
     step.set(questions=(*step.state.questions, (event.call_id, event.question)))
     step.earcon("listening")
-    step.say(f"{event.question} Say yes or no, or press Ctrl+Y or Ctrl+Shift+Y.", urgent=True)
+    notice(step, event.question)
+    step.say(f"{event.question} Say yes or no, or press Ctrl+Shift+Y or Ctrl+Shift+N.", urgent=True)
 
 
 def permission_given(step: Step, event: PermissionGiven) -> None:

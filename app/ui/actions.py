@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
 from app.commands import (
+    AnswerQuestion,
     Command,
     Describe,
     LookAt,
@@ -54,6 +55,8 @@ KEYS_HELP = (
             ("{talk} (hold)", "Push to talk; works while the microphone is off"),
             ("Esc", "Stop the reply"),
             ("Ctrl+E", "Repeat the last answer"),
+            ("Ctrl+Shift+Y", "Yes, when Sightline asks before it does something"),
+            ("Ctrl+Shift+N", "No, when Sightline asks before it does something"),
             ("Ctrl+L", "Go to the text field"),
         ),
     ),
@@ -116,6 +119,8 @@ class Actions:
         self.narrate.triggered.connect(lambda: self.narrate.setChecked(self._view.narrating))
         self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
         self.stop = self._command("&Stop", "Esc", Stop)
+        self.yes = self._command("&Yes, do it", "Ctrl+Shift+Y", lambda: AnswerQuestion(True))
+        self.no = self._command("N&o, do not", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
         self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
         self.save = self._local("&Save transcript …", "Ctrl+S")
@@ -135,6 +140,8 @@ class Actions:
         self.camera.setChecked(view.camera_on)
         self.narrate.setChecked(view.narrating)
         self.instant_text.setChecked(view.instant_text)
+        for action in (self.yes, self.no):
+            action.setEnabled(bool(view.question))
         both_off = not view.microphone_on and not view.camera_on
         self.privacy.setText("Microphone and camera back &on" if both_off else "Microphone and camera &off")
 
@@ -166,7 +173,10 @@ class Actions:
         bar = self._window.menuBar()
         for title, actions in (
             ("&Conversation", (self.new, None, self.copy, self.save, None, self.quit)),
-            ("&Talk", (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat)),
+            (
+                "&Talk",
+                (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat, None, self.yes, self.no),
+            ),
             (
                 "&Look",
                 (
