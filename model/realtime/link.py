@@ -41,6 +41,7 @@ class Link:
         self._numbers = count(1)
         self.closed = False
         self.finishing = False
+        self.failed = False
 
     # --- the socket's side ---
 
@@ -76,8 +77,9 @@ class Link:
             self._wake_model()
         return message
 
-    def finish(self) -> None:
+    def finish(self, *, failed: bool = False) -> None:
         """The connection is closed when what waits has been sent."""
+        self.failed = failed
         self.finishing = True
         self._wake_socket()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,6 +15,8 @@ from model.realtime.config import Abilities
 from model.realtime.contract import SpeakingModel, VoiceDetectorFactory
 from model.realtime.link import Link
 from model.realtime.live_session import LiveSession
+from model.realtime.renewal import SessionLostError
+from model.realtime.server_events import ErrorEvent, EventError
 from model.realtime.transcripts import QUIET_S
 
 log = logging.getLogger(__name__)
@@ -40,6 +43,8 @@ class Client:
 
     link: Link
     live: LiveSession | None = None
+    lost: bool = False
+    """Its session has failed; the connection is about to end."""
     last_heard_s: float = 0.0
 
 
@@ -154,9 +159,9 @@ class ModelThread:
     def _serve_client(self, client: Client, model: SpeakingModel, abilities: Abilities) -> bool:
         live = client.live
         if live is None:
-            session_id = f"sess_{next(self._session_numbers)}"
-            link = client.link
-            live = client.live = LiveSession(model, abilities, link, self._make_detector, session_id)
+            if client.lost:
+                return False
+            return self._open(client, model, abilities)
         try:
             more = self._handle_events(client, live)
             quiet_s = self._now_s() - client.last_heard_s
@@ -164,12 +169,43 @@ class ModelThread:
         except ValueError as error:
             live.model_refused(error)
             return True
-        except RuntimeError as error:
+        except (SessionLostError, AssertionError, LookupError, TypeError, AttributeError) as error:
+            log.exception("a client's session failed")
+            self._lose(client, f"This session failed and has ended: {error}")
+            return True
+        except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise
+                if self._n_living() < 2:
+                    raise
+                self._lose(client, f"There was no more memory for this conversation: {error}")
+                return True
             log.exception("the model failed")
             live.model_failed(error)
             return True
+
+    def _open(self, client: Client, model: SpeakingModel, abilities: Abilities) -> bool:
+        """Makes a client's session. One that cannot be made is refused to that client, and hurts no other."""
+        session_id = f"sess_{next(self._session_numbers)}"
+        try:
+            client.live = LiveSession(model, abilities, client.link, self._make_detector, session_id)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            log.warning("a session was refused: %s", error)
+            self._lose(client, f"The engine cannot make a session: {error}")
+        return True
+
+    def _lose(self, client: Client, message: str) -> None:
+        """Tells a client that its session has ended, frees it, and ends the connection."""
+        client.lost = True
+        live, client.live = client.live, None
+        if live is not None:
+            with contextlib.suppress(Exception):  # it has failed already
+                live.close()
+        client.link.send(ErrorEvent(EventError(message, "server_error", "session_failed")))
+        client.link.finish(failed=True)
+
+    def _n_living(self) -> int:
+        with self._changed:
+            return sum(client.live is not None for client in self._clients)
 
     def _handle_events(self, client: Client, live: LiveSession) -> bool:
         """All that has come, within reason: a client that floods must not keep the others waiting."""
@@ -191,7 +227,7 @@ class ModelThread:
 
 def _claim(client: Client, now_s: float) -> Claim:
     if client.live is None:
-        return Claim(has_input=True, is_replying=False, lead_s=0.0)
+        return Claim(has_input=not client.lost or client.link.closed, is_replying=False, lead_s=0.0)
     claim = client.live.claim(now_s)
     return replace(claim, has_input=claim.has_input or client.link.has_events or client.link.closed)
 

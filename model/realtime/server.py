@@ -197,7 +197,10 @@ class RealtimeServer:
                 room.set()
             if link.finishing:
                 self._somebody_was_told.set()
-                await connection.close(CloseCode.INTERNAL_ERROR, "the engine ends")
+                if link.failed:
+                    await connection.close(CloseCode.INTERNAL_ERROR, "the engine or this session has failed")
+                else:
+                    await connection.close()
                 return
             await to_send.wait()
 
@@ -224,7 +227,7 @@ async def _read(connection: ServerConnection, link: Link, room: asyncio.Event) -
 
 def _tell(link: Link, failure: Failure) -> None:
     link.send(ErrorEvent(EventError(failure.message, "server_error", failure.code)))
-    link.finish()
+    link.finish(failed=True)
 
 
 def _refuse(connection: ServerConnection, status: http.HTTPStatus, message: str) -> Response:

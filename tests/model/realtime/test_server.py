@@ -13,9 +13,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from model.errors import InputError
 from tests.model.realtime.harness import pcm16
-from tests.model.realtime.scripted import ScriptedFlash
+from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
 from tests.model.realtime.sockets import PATIENCE_S, TOKEN, connected, load_scripted, serving
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -143,9 +148,6 @@ def test_a_model_that_cannot_be_loaded_is_told_to_the_client() -> None:
 
 
 def test_out_of_memory_ends_the_engine_with_a_message() -> None:
-    class OutOfMemoryError(RuntimeError):
-        """As torch names its own."""
-
     async def test() -> None:
         def fail() -> None:
             raise OutOfMemoryError("CUDA out of memory")
@@ -238,3 +240,76 @@ def test_a_client_that_takes_nothing_is_disconnected(monkeypatch: pytest.MonkeyP
             assert not flash.sessions[0].replying
 
     run(test)
+
+
+async def two_clients(flash: Any) -> None:
+    """The second client's session fails; the first one's conversation goes on."""
+    async with serving(lambda: flash, max_clients=2) as (_, url), connected(url) as one:
+        await one.until("session.created")
+        flash.fails = True
+        async with connected(url) as two:
+            assert (await two.until("error"))["error"]["code"] == "session_failed"
+            with pytest.raises(ConnectionClosed):
+                await two.next()
+        flash.fails = False
+        await one.say("response.create")
+        assert (await one.until("response.done"))["response"]["status"] == "completed"
+        async with connected(url) as three:
+            await three.until("session.created")
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("CUDA out of memory"), InputError("no such voice")])
+def test_a_session_that_cannot_be_made_is_refused_and_hurts_no_other(error: Exception) -> None:
+    class Refusing(ScriptedFlash):
+        fails = False
+
+        def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+            if self.fails:
+                raise error
+            return super().open_session(instructions, voice)
+
+    asyncio.run(two_clients(Refusing()))
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("CUDA out of memory"), KeyError("a fault in the session")])
+def test_a_session_that_fails_hurts_no_other(error: Exception) -> None:
+    class Failing(ScriptedFlash):
+        fails = False
+
+        def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+            made = super().open_session(instructions, voice)
+            if self.fails:
+                made.gate = self._fail
+            return made
+
+        def _fail(self) -> None:
+            raise error
+
+    async def test() -> None:
+        flash = Failing()
+        async with serving(lambda: flash, max_clients=2) as (_, url), connected(url) as one:
+            await one.until("session.created")
+            flash.fails = True
+            async with connected(url) as two:
+                await two.say("response.create")
+                assert (await two.until("error"))["error"]["code"] == "session_failed"
+            await one.say("response.create")
+            assert (await one.until("response.done"))["response"]["status"] == "completed"
+
+    asyncio.run(test())
+
+
+def test_a_session_that_cannot_be_renewed_ends_alone() -> None:
+    class Once(ScriptedFlash):
+        def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+            if self.sessions:
+                raise InputError("no more")
+            return super().open_session(instructions, voice)
+
+    async def test() -> None:
+        async with serving(Once, max_clients=2) as (_, url), connected(url) as one:
+            await one.say("session.update", session={"instructions": "Pirate."})
+            await one.say("response.create")
+            assert (await one.until("error"))["error"]["code"] == "session_failed"
+
+    asyncio.run(test())
