@@ -1,6 +1,7 @@
 """`main.py engine`: the realtime server as a process.
 
-Prints one JSON line `{"url": ..., "token": ...}` on stdout when it listens; everything else goes to stderr. The model
+Prints one JSON line `{"url": ..., "token": ...}` on stdout when it listens, with TLS also the certificate's
+`fingerprint` and a `line` to paste into a client's settings; everything else goes to stderr. The model
 may still be loading then: a client's `session.created` comes when it is ready, an `error` when it cannot be loaded.
 
 Exit codes: 0 asked to end, 2 wrong arguments or no port, 3 the model cannot be loaded, 4 out of memory, 5 it died.
@@ -22,15 +23,21 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
+
+import platformdirs
 
 from model.realtime.contract import SpeakingModel, VoiceDetectorFactory
 from model.realtime.model_thread import ModelThread
 from model.realtime.server import Address, RealtimeServer
+from model.realtime.tls import ServerCertificate, load_certificate, own_certificate
 
 log = logging.getLogger(__name__)
 
 DEFAULT_CHECKPOINT = Path(__file__).parents[2] / "assets" / "flash-mini"
 EXIT_USAGE = 2
+OWN_CERTIFICATE = Path("-")
+"""`--tls-self` without a folder: the data folder's."""
 
 
 def main(
@@ -51,10 +58,11 @@ def main(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         token = _token(options.token_file)
+        certificate = _certificate(options)
     except (OSError, ValueError) as error:
         _say(str(error))
         return EXIT_USAGE
-    if not _is_loopback(options.host):
+    if not _is_loopback(options.host) and certificate is None:
         log.warning("listening on %s: everybody who can reach it and has the token can talk, unencrypted", options.host)
     make_model = partial(
         ModelThread,
@@ -62,7 +70,7 @@ def main(
         model_name=options.checkpoint.name,
         make_detector=make_detector,
     )
-    code = asyncio.run(_serve(options, token, make_model))
+    code = asyncio.run(_serve(options, token, certificate, make_model))
     logging.shutdown()
     sys.stdout.flush()
     # Taking torch apart can take seconds, and a step that runs on would be waited for: quitting has three in all.
@@ -85,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--port", type=int, default=0, help="port to listen on (default 0: any free one)")
     add("--token-file", type=Path, help="file holding the token that clients must give (default: a random one)")
+    add("--tls-cert", type=Path, help="certificate to encrypt connections with (PEM, its chain after it)")
+    add("--tls-key", type=Path, help="the certificate's key (PEM; default: in the certificate's file)")
+    add(
+        "--tls-self",
+        type=Path,
+        nargs="?",
+        const=OWN_CERTIFICATE,
+        metavar="DIR",
+        help="encrypt with a certificate of its own, made once in DIR; clients pin its fingerprint, which is printed",
+    )
     add("--max-clients", type=_positive, default=1, help="conversations at a time; each has its own cache (default: 1)")
     add("--device", default="auto", help="cpu, cuda, ... (default: auto)")
     add("--dtype", default="auto", help="float32, bfloat16, ... (default: auto)")
@@ -112,6 +130,22 @@ def _token(file: Path | None) -> str:
     if len(token) < 16:
         raise ValueError(f"{file}: a token needs at least 16 characters, got {len(token)}")
     return token
+
+
+def _certificate(options: argparse.Namespace) -> ServerCertificate | None:
+    """What connections are encrypted with; raises OSError and ValueError."""
+    if options.tls_cert is not None and options.tls_self is not None:
+        raise ValueError("--tls-self makes a certificate, --tls-cert gives one; choose one of them")
+    if options.tls_key is not None and options.tls_cert is None:
+        raise ValueError("--tls-key needs the certificate that it belongs to; add --tls-cert FILE")
+    if options.tls_cert is not None:
+        return load_certificate(options.tls_cert, options.tls_key)
+    if options.tls_self is not None:
+        folder = options.tls_self
+        if folder == OWN_CERTIFICATE:
+            folder = Path(platformdirs.user_data_dir("sightline", appauthor=False)) / "engine"
+        return own_certificate(folder, options.host)
+    return None
 
 
 def _is_loopback(host: str) -> bool:
@@ -144,8 +178,11 @@ def _load(options: argparse.Namespace) -> SpeakingModel:
     return LocalModel(loaded)
 
 
-async def _serve(options: argparse.Namespace, token: str, make_model: partial[ModelThread]) -> int:
-    server = RealtimeServer(Address(options.host, options.port), token, options.max_clients, make_model)
+async def _serve(
+    options: argparse.Namespace, token: str, certificate: ServerCertificate | None, make_model: partial[ModelThread]
+) -> int:
+    tls = None if certificate is None else certificate.context
+    server = RealtimeServer(Address(options.host, options.port, tls), token, options.max_clients, make_model)
     try:
         url = await server.start()
     except (OSError, OverflowError) as error:  # taken, not allowed, or no port number at all
@@ -155,7 +192,11 @@ async def _serve(options: argparse.Namespace, token: str, make_model: partial[Mo
     _stop_on_signals(stop)
     if options.exit_with_stdin:
         _stop_with_stdin(stop)
-    sys.stdout.write(json.dumps({"url": url, "token": token}) + "\n")
+    ready = {"url": url, "token": token}
+    if certificate is not None:
+        ready["fingerprint"] = certificate.fingerprint
+        ready["line"] = f"{url}#{urlencode({'token': token, 'sha256': certificate.fingerprint})}"
+    sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     failed, stopped = asyncio.create_task(server.failed()), asyncio.create_task(stop.wait())
     await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ of a response that was cancelled, still waiting here, is dropped: nobody will pl
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from itertools import count
 
 from model.realtime.client_events import ClientEvent, WireError
 from model.realtime.dialects import GA, Dialect
+from model.realtime.metrics import Metrics
 from model.realtime.server_events import OutputAudioDelta, ServerEvent
 
 MAX_WAITING_EVENTS = 1024
@@ -27,7 +29,15 @@ CONGESTED_BYTES = 8 * 2**20
 class Link:
     """Shared by the socket's task and the model thread; one lock guards it. `wake_*` are called outside the lock."""
 
-    def __init__(self, wake_socket: Callable[[], None], wake_model: Callable[[], None], dialect: Dialect = GA) -> None:
+    def __init__(
+        self,
+        wake_socket: Callable[[], None],
+        wake_model: Callable[[], None],
+        dialect: Dialect = GA,
+        metrics: Metrics | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._metrics, self._now_s = metrics, now_s
         self.dialect = dialect
         """How the client wants to be spoken to; belongs to the model thread once that serves it."""
         self._lock = threading.Lock()
@@ -119,6 +129,8 @@ class Link:
 
     def send(self, event: ServerEvent) -> None:
         """Numbers an event and queues it for the client."""
+        if self._metrics is not None:
+            self._metrics.sent(self, event, self._now_s())
         response_id = event.response_id if isinstance(event, OutputAudioDelta) else None
         with self._lock:
             if self.closed:

@@ -68,6 +68,8 @@ class ModelThread:
         self._news = False
         self._stopping = False
         self._clients: list[Client] = []
+        self.is_ready = False
+        """The model is loaded. Written on the thread, read by anybody."""
         self._session_numbers = count(1)
         # A daemon: a step that hangs must not keep a process alive that was told to end.
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -111,6 +113,7 @@ class ModelThread:
             self._on_failure(_load_failure(error))
             return
         abilities = Abilities(self._model_name, tuple(model.voices), self._make_detector is not None)
+        self.is_ready = True
         log.info("the model is ready")
         try:
             while self._wait_for_news():

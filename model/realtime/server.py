@@ -5,6 +5,9 @@ One asyncio loop. It reads, checks and queues; it never waits for the model. Lim
 - a message longer than `MAX_FRAME_BYTES` ends the connection (1009); one longer than the protocol's gets an `error`;
 - the queues' own limits are in `link`; a client that takes nothing for `SLOW_CLIENT_S` is cut off;
 - a client beyond `max_clients` is refused with 503 before the WebSocket opens; a wrong token with 401.
+
+Beside `/v1/realtime` it answers `GET /health` (200 when a client would be served, else 503) and `GET /metrics` (with
+the token; Prometheus text).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import http
 import json
 import logging
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +33,7 @@ from websockets.typing import Subprotocol
 from model.realtime.client_events import MAX_MESSAGE_BYTES, ClientEvent, WireError, parse_client_event
 from model.realtime.dialects import of_handshake
 from model.realtime.link import Link
+from model.realtime.metrics import TEXT_TYPE, Metrics
 from model.realtime.model_thread import Failure, ModelThread
 from model.realtime.server_events import ErrorEvent, EventError
 
@@ -51,6 +56,8 @@ class Address:
 
     host: str = "127.0.0.1"
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    """Encrypts connections; None: plain ones."""
 
 
 class RealtimeServer:
@@ -67,6 +74,7 @@ class RealtimeServer:
         self._places = asyncio.Semaphore(max_clients)
         self._somebody_was_told = asyncio.Event()
         self._server: Server | None = None
+        self.metrics = Metrics()
         self.model = make_model(on_failure=self._model_failed)
 
     async def start(self) -> str:
@@ -78,12 +86,14 @@ class RealtimeServer:
             process_request=self._admit,
             select_subprotocol=_select_subprotocol,
             max_size=MAX_FRAME_BYTES,
+            ssl=self._address.tls,
             compression=None,  # on loopback it only costs time, and sound hardly shrinks
             close_timeout=1,
         )
         self.model.start()
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
-        return f"ws://{f'[{host}]' if ':' in host else host}:{port}/v1/realtime"
+        scheme = "ws" if self._address.tls is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1/realtime"
 
     async def failed(self) -> Failure:
         """Waits until the model cannot go on, and until a client has been told why (or none came to be told)."""
@@ -118,6 +128,10 @@ class RealtimeServer:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Decides on the handshake: path, token, number of clients."""
         url = urlsplit(request.path)
+        if url.path == "/health":
+            return self._health(connection)
+        if url.path == "/metrics" and self._token_fits(request.headers, url.query):
+            return _respond(connection, http.HTTPStatus.OK, self.metrics.text().decode(), TEXT_TYPE)
         if not url.path.rstrip("/").endswith("/realtime"):
             return _refuse(connection, http.HTTPStatus.NOT_FOUND, "The Realtime API is at /v1/realtime.")
         if not self._token_fits(request.headers, url.query):
@@ -139,6 +153,14 @@ class RealtimeServer:
         connection_closed = self._loop.create_task(connection.wait_closed())
         connection_closed.add_done_callback(lambda _: self._places.release())
         return None
+
+    def _health(self, connection: ServerConnection) -> Response:
+        """For whoever watches the process; needs no token and tells no secret."""
+        status = "ready" if self.model.is_ready else "loading"
+        status = "failed" if self._failure.done() else status
+        code = http.HTTPStatus.OK if status == "ready" else http.HTTPStatus.SERVICE_UNAVAILABLE
+        body = {"status": status, "clients": len(self._links), "max_clients": self._max_clients}
+        return _respond(connection, code, json.dumps(body), "application/json")
 
     def _token_fits(self, headers: Headers, query: str) -> bool:
         given = [value.removeprefix("Bearer ").strip() for value in headers.get_all("Authorization")]
@@ -163,8 +185,9 @@ class RealtimeServer:
         assert request is not None  # the handshake is done
         dialect = of_handshake(dict(request.headers.raw_items()), urlsplit(request.path).query)
         log.info("a client of kind %s", dialect.name)
-        link = Link(wake_from_model, self.model.wake, dialect)
+        link = Link(wake_from_model, self.model.wake, dialect, self.metrics)
         self._links.add(link)
+        self.metrics.connected()
         if self._failure.done():
             _tell(link, self._failure.result())
         else:
@@ -179,6 +202,7 @@ class RealtimeServer:
         finally:
             link.close()
             self._links.discard(link)
+            self.metrics.disconnected(link)
 
     async def _write(
         self, connection: ServerConnection, link: Link, to_send: asyncio.Event, room: asyncio.Event
@@ -232,9 +256,13 @@ def _tell(link: Link, failure: Failure) -> None:
 
 def _refuse(connection: ServerConnection, status: http.HTTPStatus, message: str) -> Response:
     body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "code": status.phrase}})
+    return _respond(connection, status, body, "application/json")
+
+
+def _respond(connection: ServerConnection, status: http.HTTPStatus, body: str, content_type: str) -> Response:
     response = connection.respond(status, body)
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
+    response.headers["Content-Type"] = content_type
     return response
 
 

@@ -22,10 +22,10 @@ PATIENCE_S = 20.0
 
 @asynccontextmanager
 async def serving(
-    load: Callable[[], Any], max_clients: int = 1, make_detector: Any = None
+    load: Callable[[], Any], max_clients: int = 1, make_detector: Any = None, tls: Any = None
 ) -> AsyncIterator[tuple[RealtimeServer, str]]:
     make_model = partial(ModelThread, load=load, model_name="scripted", make_detector=make_detector)
-    server = RealtimeServer(Address(), TOKEN, max_clients, make_model)
+    server = RealtimeServer(Address(tls=tls), TOKEN, max_clients, make_model)
     url = await server.start()
     try:
         yield server, url
