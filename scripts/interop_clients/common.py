@@ -54,6 +54,6 @@ async def attempt(capability: str, test: Callable[[], Awaitable[None]]) -> None:
     """One capability; whatever goes wrong in it is its own failure."""
     try:
         await test()
-    except BaseException as error:  # the client's own exceptions have no common base
+    except BaseException as error:  # noqa: BLE001  (the clients' own exceptions have no common base)
         traceback.print_exc()
         report(capability, False, f"{type(error).__name__}: {error}")
