@@ -93,7 +93,7 @@ async def interruption() -> None:
     talk.conversation.cancel_response()
     _, _, status = talk.answer()
     talk.speak(common.TURNS[1][0])
-    text, n_bytes, _ = talk.answer()
+    text, _, _ = talk.answer()
     common.report("interruption", status == "cancelled" and common.TURNS[1][1] in text, f"{status}, then: {text}")
     talk.conversation.close()
 

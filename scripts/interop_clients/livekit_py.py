@@ -87,7 +87,7 @@ async def main() -> None:
             talk.speak(common.TOOL_QUESTION)
             async with asyncio.timeout(common.PATIENCE_S):
                 generation = await talk.generations.get()
-                call = [call async for call in generation.function_stream][0]
+                call = await anext(aiter(generation.function_stream))
             context = talk.session.chat_ctx.copy()
             context.items.append(
                 llm.FunctionCallOutput(call_id=call.call_id, name=call.name, output="12:30", is_error=False)

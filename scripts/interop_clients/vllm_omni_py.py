@@ -23,7 +23,7 @@ def _package(name: str) -> None:
 
 _package("vllm_omni")
 
-from vllm_omni.clients.duplex import DuplexClient, SessionConfig
+from vllm_omni.clients.duplex import DuplexClient, SessionConfig  # noqa: E402  (it needs what stands above)
 
 RATE_HZ = 16_000
 
