@@ -15,7 +15,7 @@ from typing import Any
 
 from commands.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from commands.reading_pictures import Made, pictures
-from video_io.files import PICTURE_SUFFIXES, read_picture
+from video_io.files import is_still, read_picture
 from video_io.frames import Rgb, SourceError
 from video_io.reading.page import Page
 from video_io.reading.reader import Reader
@@ -94,7 +94,7 @@ def _summary(found: Sequence[dict[str, float]]) -> dict[str, float]:
 def measure_photographs(reader: Reader, folder: Path) -> dict[str, Any]:
     """Photographs in which nothing may be read: each whole, and its four quarters where they are large enough."""
     n, read_in = 0, []
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_still(path))
     for path in paths:
         for view, rgb in enumerate(_views(read_picture(path))):
             n += 1
@@ -120,7 +120,7 @@ def _fit(rgb: Rgb) -> Rgb:
 
 
 def _with_text(folder: Path) -> list[Made]:
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES]
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and is_still(path)]
     return [
         Made(path.name, "given", read_picture(path), tuple(path.with_suffix(".txt").read_text("utf-8").splitlines()))
         for path in found

@@ -1,49 +1,77 @@
-"""Video files, pictures and folders of pictures: as live sources, or read by time."""
+"""Video files, pictures and folders of pictures: as live sources, or read by time. What a file is, its content says."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from pictures.kinds import HEAD_BYTES, PICTURES, kind_of
 from video_io.frames import Frame, Rgb, SourceError, SourceEventKind
-from video_io.opencv import from_bgr, quiet_capture
+from video_io.video_file import VideoFile
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".gif"})
 STILL_INTERVAL_S = 0.5  # a still is offered again, so that "now" always has a picture
 FOLDER_INTERVAL_S = 2.0  # each picture of a folder stands this long
 
 
+def file_kind(path: Path) -> str:
+    """What a file is by its first bytes, as `pictures.kinds.kind_of` names it; "" also where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return kind_of(file.read(HEAD_BYTES))
+    except OSError:
+        return ""
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file is one picture: an animated GIF is a video."""
+    kind = file_kind(path)
+    if kind == "GIF":
+        return not _is_animated(path)
+    return kind in PICTURES
+
+
+def _is_animated(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return bool(getattr(image, "is_animated", False))
+    except (OSError, ValueError, SyntaxError):
+        return False  # damaged: `read_picture` says so
+
+
 def read_picture(path: Path) -> Rgb:
     """Reads one picture file as RGB [H, W, 3]. Raises SourceError(MISSING) with a message for people."""
-    import cv2
-    import numpy as np
+    from pictures.decode import PictureError, decode  # late: it takes 0.1 s, and cameras need none of it
 
     if not path.is_file():
         raise SourceError(SourceEventKind.MISSING, f"There is no picture {path}.", "Check the path.")
-    # imdecode, not imread: imread cannot open paths beyond ASCII on Windows.
-    bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if bgr is None:
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
         raise SourceError(
-            SourceEventKind.MISSING, f"{path} is not a picture that can be read.", "Use a JPEG, PNG or WebP file."
-        )
-    return from_bgr(bgr)
+            SourceEventKind.DENIED, f"{path} cannot be read: {error.strerror}.", "Check who may read it."
+        ) from error
+    except PictureError as error:
+        raise SourceError(SourceEventKind.MISSING, f"{path} {error.message}", error.remedy) from error
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The folder's picture files by name. Raises SourceError(MISSING) when there is none."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.is_file() and is_still(path))
     if not found:
         raise SourceError(
             SourceEventKind.MISSING,
             f"The folder {folder} has no pictures in it.",
-            f"Put pictures there ({', '.join(sorted(PICTURE_SUFFIXES))}).",
+            f"Put pictures there ({', '.join(sorted(PICTURES))}).",
         )
     return found
 
 
 class PictureGrabber:
-    """A picture file, or a folder whose pictures follow each other; the last one stays."""
+    """A picture file, or a folder whose pictures follow each other; the last one stays.
+
+    A picture of a folder that cannot be read is reported once, by its name, and passed over from then on.
+    """
 
     spacing_s = 0.0
 
@@ -51,7 +79,8 @@ class PictureGrabber:
         self.path = path
         self.interval_s = STILL_INTERVAL_S
         self._pictures: list[Path] = []
-        self._shown = 0
+        self._refused: set[Path] = set()
+        self._shown: set[Path] = set()
         self._still: Rgb | None = None
 
     @property
@@ -61,14 +90,27 @@ class PictureGrabber:
     def open(self) -> None:
         if not self.path.exists():
             raise SourceError(SourceEventKind.MISSING, f"There is no {self.path}.", "Choose another file.")
-        self._pictures = pictures_in(self.path) if self.path.is_dir() else [self.path]
-        self.interval_s = FOLDER_INTERVAL_S if len(self._pictures) > 1 else STILL_INTERVAL_S
-        self._shown = 0
+        found = pictures_in(self.path) if self.path.is_dir() else [self.path]
+        self._pictures = [path for path in found if path not in self._refused]
+        if not self._pictures:
+            raise SourceError(
+                SourceEventKind.MISSING, f"No picture in {self.path} can be read.", "Copy or save them again."
+            )
+        self.interval_s = FOLDER_INTERVAL_S if len(found) > 1 else STILL_INTERVAL_S
 
     def grab(self) -> Rgb | None:
-        if self._shown < len(self._pictures):
-            self._still = read_picture(self._pictures[self._shown])
-            self._shown += 1
+        following = next((path for path in self._pictures if path not in self._shown), None)
+        if following is None:
+            if self._still is None:  # all were shown before a loss: the last one is there again
+                self._still = read_picture(self._pictures[-1])
+            return self._still
+        try:
+            self._still = read_picture(following)
+        except SourceError:
+            if self.path.is_dir():
+                self._refused.add(following)
+            raise
+        self._shown.add(following)
         return self._still
 
     def close(self) -> None:
@@ -76,7 +118,8 @@ class PictureGrabber:
 
 
 class VideoFileGrabber:
-    """A video file at its own pace. With `repeat` it starts over at its end, as a camera never ends.
+    """A video file at its own pace, each picture when its own time comes. With `repeat` it starts over at its end, as a
+    camera never ends.
 
     Pictures closer together than `spacing_s` are passed over: they are read, because the later ones build on them, but
     not turned into pictures of ours, which costs more.
@@ -87,9 +130,10 @@ class VideoFileGrabber:
     def __init__(self, path: Path, *, repeat: bool = True) -> None:
         self.path = path
         self.repeat = repeat
-        self._picture_s = 1 / 25
-        self._capture: Any = None
+        self._video: VideoFile | None = None
         self._has_shown = False
+        self._ready = False  # the next picture is read, and `interval_s` is the time until it
+        self._interval_s = 1 / 25
 
     @property
     def label(self) -> str:
@@ -97,46 +141,49 @@ class VideoFileGrabber:
 
     @property
     def interval_s(self) -> float:
-        return self._step * self._picture_s
-
-    @property
-    def _step(self) -> int:
-        """Pictures of the file from one of ours to the next."""
-        return max(1, round(self.spacing_s / self._picture_s))
+        return self._interval_s
 
     def open(self) -> None:
-        self._capture, rate_hz = _open_video(self.path)
-        self._picture_s = 1 / rate_hz
-
-    def grab(self) -> Rgb | None:
-        good, bgr = False, None
-        if self._advance(self._step if self._has_shown else 1):
-            good, bgr = self._capture.retrieve()
-        if not good and not self._has_shown:
+        self._video = VideoFile(self.path)
+        self._ready = self._video.advance()
+        if not self._ready:
+            self._video.close()
             raise SourceError(
                 SourceEventKind.MISSING, f"{self.path} has no picture in it.", "Choose another video file."
             )
-        self._has_shown = good
-        return from_bgr(bgr) if good else None
 
-    def _advance(self, step: int) -> bool:
-        """Goes on by `step` pictures, over the end if it repeats; False at the end, and when there is none in it."""
-        for _ in range(step):
-            if self._capture.grab():
-                continue
-            if not self.repeat:
-                return False
-            # Reopened rather than rewound: seeking to the start fails in some containers.
-            self.close()
-            self.open()
-            if not self._capture.grab():
-                return False
-        return True
+    def grab(self) -> Rgb | None:
+        if not self._ready:
+            return None
+        assert self._video is not None
+        rgb = self._video.picture()
+        self._has_shown = True
+        self._interval_s = self._prepare()
+        return rgb
+
+    def _prepare(self) -> float:
+        """Reads on to the next picture that is to be shown; the time until it, in s."""
+        assert self._video is not None
+        passed_s = 0.0
+        while True:
+            before_s = self._video.at_s
+            if self._video.advance():
+                passed_s += self._video.at_s - before_s
+            else:
+                passed_s += self._video.usual_s  # the last picture stands as long as any
+                self._ready = False
+                if not self.repeat:
+                    return passed_s
+                # Reopened rather than rewound: seeking to the start fails in some containers.
+                self.close()
+                self.open()
+            if passed_s + 1e-3 >= self.spacing_s:
+                return passed_s
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._video is not None:
+            self._video.close()
+            self._video = None
 
 
 class Clip:
@@ -150,57 +197,39 @@ class Clip:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise SourceError(SourceEventKind.MISSING, f"There is no {path}.", "Check the path.")
-        self._capture: Any = None
+        self._video: VideoFile | None = None
         self._pictures: list[Path] = []
+        self._next_s: float | None = None  # when the next picture's time comes
         if path.is_dir():
-            self._pictures, self._rate_hz = pictures_in(path), 1 / FOLDER_INTERVAL_S
-        elif path.suffix.lower() in PICTURE_SUFFIXES:
-            self._pictures, self._rate_hz = [path], 1.0
+            self._pictures = pictures_in(path)
+        elif is_still(path):
+            self._pictures = [path]
         else:
-            self._capture, self._rate_hz = _open_video(path)
+            self._video = VideoFile(path)
+            if not self._video.advance():
+                self._video.close()
+                raise SourceError(SourceEventKind.MISSING, f"{path} has no picture in it.", "Choose another file.")
         self._number = -1
-        self._rgb: Rgb | None = None
-        if self._read_next() is None:
-            raise SourceError(SourceEventKind.MISSING, f"{path} has no picture in it.", "Choose another file.")
+        self._rgb = self._take()
 
     def frame_at(self, at_s: float) -> Frame:
         """The picture that shows at `at_s`, stamped with that time."""
-        wanted = int(at_s * self._rate_hz + 1e-9)
-        while self._number < wanted and self._read_next() is not None:
-            pass
-        assert self._rgb is not None
+        while self._next_s is not None and self._next_s <= at_s + 1e-9:
+            self._rgb = self._take()
         return Frame(self._rgb, at_s, self._number)
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._video is not None:
+            self._video.close()
+            self._video = None
 
-    def _read_next(self) -> Rgb | None:
-        if self._capture is not None:
-            good, bgr = self._capture.read()
-            if not good:
-                return None
-            self._rgb = from_bgr(bgr)
-        elif self._number + 1 < len(self._pictures):
-            self._rgb = read_picture(self._pictures[self._number + 1])
-        else:
-            return None
+    def _take(self) -> Rgb:
+        """The next picture, and when the one after it comes."""
         self._number += 1
-        return self._rgb
-
-
-def _open_video(path: Path) -> tuple[Any, float]:
-    """An opened cv2.VideoCapture and its rate in pictures per second. Raises SourceError(MISSING)."""
-    import cv2
-
-    if not path.is_file():
-        raise SourceError(SourceEventKind.MISSING, f"There is no video {path}.", "Choose another file.")
-    capture = quiet_capture(str(path))
-    if not capture.isOpened():
-        capture.release()
-        raise SourceError(
-            SourceEventKind.MISSING, f"{path} is not a video that can be read.", "Use an MP4, MKV or WebM file."
-        )
-    rate_hz = capture.get(cv2.CAP_PROP_FPS)
-    return capture, rate_hz if 0.1 <= rate_hz <= 240 else 25.0  # files without a rate say 0 or 90000
+        if self._video is not None:
+            rgb = self._video.picture()
+            self._next_s = self._video.at_s if self._video.advance() else None
+            return rgb
+        more = self._number + 1 < len(self._pictures)
+        self._next_s = (self._number + 1) * FOLDER_INTERVAL_S if more else None
+        return read_picture(self._pictures[self._number])

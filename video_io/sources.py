@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from video_io.camera import CameraGrabber
-from video_io.files import PICTURE_SUFFIXES, PictureGrabber, VideoFileGrabber
+from video_io.files import PictureGrabber, VideoFileGrabber, is_still
 from video_io.frames import FrameSource, Grabber
 from video_io.screen import ScreenGrabber
 from video_io.source import ThreadedSource
@@ -61,7 +61,7 @@ def _grabber(choice: str, clock: Callable[[], float], repeat: bool) -> Grabber:
     if not path_text:
         raise ValueError("no picture source was given; use camera:0, screen:1, or file: and a path")
     path = Path(path_text).expanduser()
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.is_dir() or is_still(path):
         return PictureGrabber(path)
     return VideoFileGrabber(path, repeat=repeat)
 
