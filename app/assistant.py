@@ -358,6 +358,8 @@ class Assistant:
                 self._look(describe(now_s, self._store.settings.detail))
             case cmd.ReadAloud():
                 self._feed(ev.ReadAsked(now_s))
+            case cmd.CheckAgain():
+                self._feed(ev.CheckAsked(now_s))
             case cmd.MoveReading(step):
                 self._feed(ev.ReadingMoved(now_s, step))
             case cmd.LookAt(what):
@@ -476,6 +478,7 @@ class Assistant:
             speech=settings.speech,
             reply_limit_s=settings.reply_limit_s,
             announce=settings.announce,
+            check_answers=settings.check_answers,
             safety=SafetyList(settings.safety_phrases),
         )
 

@@ -67,6 +67,11 @@ class ReadAloud:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckAgain:
+    """Ask the last question about a picture twice more, of new pictures, and say whether the answers agree."""
+
+
+@dataclass(frozen=True, slots=True)
 class MoveReading:
     """In what is read aloud: pause or go on, the next, the one before, again, letter by letter."""
 
@@ -137,6 +142,7 @@ Command = (
     | Stop
     | Describe
     | ReadAloud
+    | CheckAgain
     | MoveReading
     | SetInstantText
     | LookAt

@@ -35,6 +35,8 @@ class Config:
     """The "thinking" earcon comes when a reply takes longer."""
     reply_limit_s: float = 60.0
     """Longest reply."""
+    check_answers: bool = False
+    """Answers with a number, a text or a danger in them are checked by themselves."""
     restart_limit: int = 3
     """The engine is started again so often within `restart_window_s`, then it counts as failed."""
     restart_window_s: float = 300.0

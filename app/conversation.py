@@ -15,6 +15,7 @@ from dataclasses import replace
 from app import hearing, replies, tool_calls
 from app.announcing import announce
 from app.asides import abandon, watch_aside
+from app.checking import go_on_checking
 from app.effects import (
     BeginHistory,
     ClearInput,
@@ -29,6 +30,7 @@ from app.effects import (
 from app.events import (
     AdviceGiven,
     CameraSet,
+    CheckAsked,
     ConfigChanged,
     DeviceFails,
     DeviceKind,
@@ -45,6 +47,7 @@ from app.events import (
     NewConversationAsked,
     PermissionGiven,
     PermissionWanted,
+    PictureSent,
     PlaybackFinished,
     PlaybackProgress,
     PlaybackStarted,
@@ -81,14 +84,16 @@ from app.events import (
     VoiceResumed,
     VoiceStarted,
 )
+from app.looks import look
 from app.narration import narrate, narration_set, scene_changed
 from app.phrases import phrase
-from app.reading import end_reading, go_on, instant_text_set, look, sight_seen, text_found
+from app.reading import end_reading, go_on, instant_text_set, sight_seen, text_found
 from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
     cut,
     notice,
+    picture_sent,
     put_turn,
     record_all,
     resume,
@@ -102,6 +107,7 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     """One event. Never raises for any event in any state; the effects are to be carried out in order."""
     step = Step(state, event.at_s)
     _dispatch(step, event)
+    go_on_checking(step)
     hearing.after_overlap(step)
     serve(step)
     narrate(step, state)
@@ -141,8 +147,10 @@ def _dispatch(step: Step, event: Event) -> None:
             narration_set(step, event)
         case SceneChanged():
             scene_changed(step, event)
-        case ReadAsked() | SightAsked() | ReadingMoved():
+        case ReadAsked() | SightAsked() | ReadingMoved() | CheckAsked():
             look(step, event)
+        case PictureSent(_, jpeg):
+            picture_sent(step, jpeg)
         case TextFound():
             text_found(step, event)
         case SightSeen():
@@ -318,6 +326,9 @@ def _new_conversation(step: Step) -> None:
     record_all(step)  # the history keeps what was heard of it
     step.set(
         reading=None,
+        last_answer=None,
+        check=None,
+        picture=b"",
         transcript=(),
         closing=(),
         aside=None,

@@ -63,6 +63,8 @@ class SendText:
 class CreateReply:
     reply: int
     limit_s: float
+    spoken: bool = True
+    """False: as text only, whatever the settings say."""
 
 
 @dataclass(frozen=True, slots=True)

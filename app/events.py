@@ -136,6 +136,21 @@ class ReadingMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckAsked:
+    """Look again at what the last answer is about."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSent:
+    """The engine has got a picture with the present question."""
+
+    at_s: float
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class InstantTextSet:
     """Read what comes into view, each text once."""
 
@@ -519,6 +534,8 @@ Event = (
     | ReadAsked
     | TextFound
     | ReadingMoved
+    | CheckAsked
+    | PictureSent
     | InstantTextSet
     | SightAsked
     | SightSeen

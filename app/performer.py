@@ -168,6 +168,7 @@ class Performer:
         """A picture that comes too late for the user's turn is dropped."""
         if self._following:
             self.parts.engine.send(InputImageBufferAppend(encode_base64(jpeg)))
+            self._feed(ev.PictureSent(self._clock(), jpeg))
 
     def _tell_engine(self, effect: fx.Effect) -> None:
         send = self.parts.engine.send
@@ -178,13 +179,16 @@ class Performer:
             case fx.SendText(text, picture, item_id):
                 self._asked_with = None
                 self.translator.began()
-                send(text_item(text, self.parts.eyes.look() if picture else None, item_id))
-            case fx.CreateReply(reply, limit_s):
+                jpeg = self.parts.eyes.look() if picture else None
+                send(text_item(text, jpeg, item_id))
+                if jpeg is not None:
+                    self._feed(ev.PictureSent(self._clock(), jpeg))
+            case fx.CreateReply(reply, limit_s, spoken):
                 self._latency.reply_asked(reply, self._asked_with, self._clock())
                 for early in self.translator.asked(reply, self._clock()):
                     self._feed(early)
                 max_tokens = min(MAX_TOKENS, int(limit_s * TOKENS_PER_S) + SPARE_TOKENS)
-                send(response_create(reply, self.settings.speech, max_tokens))
+                send(response_create(reply, self.settings.speech and spoken, max_tokens))
             case fx.SendResults(outputs, picture):
                 for call_id, output in outputs:
                     send(tool_result(call_id, output))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.events import ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
+from app.events import CheckAsked, ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
 
-LookEvent = ReadAsked | SightAsked | ReadingMoved
+LookEvent = ReadAsked | SightAsked | ReadingMoved | CheckAsked
 
 _READ = (
     "read the text",
@@ -55,6 +55,8 @@ def phrase(text: str, at_s: float) -> LookEvent | None:
         return ReadAsked(at_s, shown=False)
     if plain in _SIGHTS:
         return SightAsked(at_s, _SIGHTS[plain], shown=False)
+    if plain in ("check again", "check that again", "are you sure", "look again"):
+        return CheckAsked(at_s)
     if plain in _STEPS:
         return ReadingMoved(at_s, _STEPS[plain])
     return None

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from app.effects import LookAt, ReadText, Say, WatchText
 from app.events import InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
-from app.phrases import LookEvent
 from app.state import Reading, State, Step
 from app.turns import cut, find_turn, put_turn
 from app.view import ReadingView, TranscriptTurn
@@ -26,17 +25,6 @@ QUESTIONS = {
     "light": "How bright is it?",
 }
 _SIGNS = {".": "dot", ",": "comma", "-": "dash", "@": "at", "/": "slash", ":": "colon", "_": "underscore"}
-
-
-def look(step: Step, event: LookEvent) -> None:
-    """What a key or a phrase asks for."""
-    match event:
-        case ReadAsked():
-            read_asked(step, event)
-        case SightAsked():
-            sight_asked(step, event)
-        case ReadingMoved():
-            moved(step, event)
 
 
 def read_asked(step: Step, event: ReadAsked) -> None:

@@ -26,8 +26,8 @@ from app.events import (
     UserTranscribed,
 )
 from app.heard import Piece
+from app.looks import look
 from app.phrases import phrase
-from app.reading import look
 from app.state import MAX_ITEMS, SPEECH_RATE_HZ, Engine, Reply, Step
 from app.turns import (
     change_ask,
@@ -325,13 +325,14 @@ def forget_engine(step: Step) -> None:
         step.set(aside=None)
     reply = step.state.reply
     if reply is not None and not reply.replay and not reply.done:
-        again = not (reply.played or reply.ask.attempts or reply.ask.narration or reply.ask.outputs)
+        kept = not (reply.ask.narration or reply.ask.check or reply.ask.outputs)
+        again = kept and not (reply.played or reply.ask.attempts)
         ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
         step.reply(done=True)  # no engine to cancel it on
         cut(step, "engine lost", keep_sound=again, gone=True)
         if again:
             step.set(asks=(ask, *step.state.asks))
-        elif not reply.played and not reply.ask.narration:
+        elif not reply.played and not (reply.ask.narration or reply.ask.check):
             notice(step, LOST)
     elif reply is not None:
         _lose_calls(step, reply)

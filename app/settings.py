@@ -90,6 +90,8 @@ class Settings:
     earcon_error: bool = True
     reply_limit_s: float = field(default=60.0, metadata=_bounds(2.0, 600.0))
     keep_history: bool = True
+    check_answers: bool = True
+    """After an answer with a number, a text or a danger in it, look again twice; say so when the answers differ."""
     detail: str = field(default="brief", metadata=_choice("brief", "normal", "full"))
     theme: str = field(default="system", metadata=_choice("system", "light", "dark", "high contrast"))
     font_scale: float = field(default=1.0, metadata=_bounds(0.5, 4.0))

@@ -86,6 +86,8 @@ class Ask:
     """Results of the tools that the reply before this called: (call, output)."""
     rounds: int = 0
     """Replies in a row before this one that called tools."""
+    check: bool = False
+    """An earlier question once more: the answer is compared, and neither played nor shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class Reply:
     limited: bool = False
     """It reached the limit and was cancelled; what was made until then is played."""
     cued: bool = False
+    picture: bytes = field(default=b"", repr=False)
+    """The newest picture, as JPEG, that the engine got with the question."""
     replay: bool = False
     """The last reply's sound again; the engine knows nothing of it."""
     calls: tuple[Call, ...] = ()
@@ -170,6 +174,29 @@ class Aside:
     item_id: str | None = None
     over: bool = False
     """Forgotten; only its item is still to be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer about a picture, as it may be checked."""
+
+    turn: int
+    question_turn: int
+    question: str
+    """What was asked in words; "" where the transcript's turn will say."""
+    text: str
+    at_s: float
+    checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Looks anew at what the answer of `turn` is about."""
+
+    turn: int
+    by_itself: bool
+    asked: int = 0
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +249,11 @@ class State:
     instant_text: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""
+    picture: bytes = field(default=b"", repr=False)
+    """The picture, as JPEG, that was sent last for a turn that has no reply yet."""
+    last_answer: Answer | None = None
+    """The newest answer about a picture."""
+    check: Check | None = None
     narrating: bool = False
     to_announce: tuple[str, ...] = ()
     """What screen readers are told when nobody speaks any more."""
@@ -241,7 +273,8 @@ class State:
             return Phase.SPEAKING
         if self.engine is Engine.STARTING:
             return Phase.STARTING
-        if self.reply is not None or self.asks:
+        checking = self.reply is not None and self.reply.ask.check
+        if (self.reply is not None and not checking) or any(not ask.check for ask in self.asks):
             return Phase.REPLYING
         return Phase.PAUSED if self.muted else Phase.LISTENING
 

@@ -25,7 +25,7 @@ from app.effects import (
 )
 from app.heard import heard_text
 from app.safety import Verdict
-from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Ask, Closing, Engine, Reply, State, Step
+from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Answer, Ask, Closing, Engine, Reply, State, Step
 from app.view import TranscriptTurn
 
 # --- transcript -----------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def show_reply(
     step: Step, reply: Reply, *, heard_ms: int, cut_by: str = "", done: bool = False, is_read: bool = False
 ) -> None:
     """Puts what was heard of a reply into the transcript; nothing where nothing was heard, unless it `is_read`."""
-    if reply.replay:
+    if reply.replay or reply.ask.check:
         return
     spoken = reply.n_samples > 0
     if is_read or (done and not cut_by):
@@ -87,6 +87,8 @@ def show_reply(
             cut=bool(cut_by),
             cut_by=cut_by,
             heard_ms=heard_ms,
+            unsure=before is not None and before.unsure,
+            picture=reply.picture,
             reply=reply.number,
         ),
     )
@@ -162,9 +164,9 @@ def serve(step: Step) -> None:
     elif ask.outputs:
         step.do(SendResults(ask.outputs, ask.picture and step.state.camera_on))
     else:
-        item_id = _prompt_id(number) if ask.narration else None
+        item_id = _prompt_id(ask, number) if ask.narration or ask.check else None
         step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id))
-    step.do(CreateReply(number, ask.limit_s))
+    step.do(CreateReply(number, ask.limit_s, spoken=not ask.check))
     step.set(
         asks=rest,
         reply=Reply(
@@ -172,11 +174,13 @@ def serve(step: Step) -> None:
             turn=step.next_turn(),
             ask=replace(ask, streaming=False),
             asked_at_s=step.at_s,
-            speech=step.state.config.speech,
+            speech=step.state.config.speech and not ask.check,
             active_at_s=step.at_s,
             speculative=not ask.ended,
-            cued=ask.narration or bool(ask.outputs),
+            cued=ask.narration or ask.check or bool(ask.outputs),
+            picture=step.state.picture if ask.utterance is not None else b"",
         ),
+        picture=b"",
     )
 
 
@@ -227,6 +231,9 @@ def finish(step: Step, heard_ms: int) -> None:
     """The present reply is over: everything that was made of it has been heard (or there was nothing to hear)."""
     reply = step.state.reply
     assert reply is not None
+    if reply.ask.check:
+        _finish_check(step, reply)
+        return
     if reply.waits_for_tools and not reply.failure and not reply.limited:
         step.reply(over_at_ms=heard_ms)
         return
@@ -245,6 +252,9 @@ def finish(step: Step, heard_ms: int) -> None:
         step.say("The engine gave an empty answer.")
     if reply.ask.utterance is not None:
         step.do(DropSound(reply.ask.utterance))
+    if reply.picture and reply.text and not (cut_by or reply.replay or reply.ask.narration):
+        ask = reply.ask
+        step.set(last_answer=Answer(reply.turn, ask.turn, ask.text or ask.words, reply.text, step.at_s))
     step.set(reply=None, can_repeat=step.state.can_repeat or reply.played)
     following = calls.results(step, reply)
     if following is not None:
@@ -256,6 +266,27 @@ def finish(step: Step, heard_ms: int) -> None:
     resume(step)
 
 
+def _finish_check(step: Step, reply: Reply) -> None:
+    """What was answered is compared (`app.checking`); the engine forgets that it was asked."""
+    if reply.item_id is not None:
+        step.do(DeleteItem(reply.item_id))
+    forget_prompt(step, reply)
+    check = step.state.check
+    if check is not None and not reply.failure:
+        step.set(check=replace(check, answers=(*check.answers, reply.text)))
+    step.set(reply=None)
+    resume(step)
+
+
+def picture_sent(step: Step, jpeg: bytes) -> None:
+    """The picture of the question that has just been asked, or that is being spoken."""
+    reply = step.state.reply
+    if reply is not None and reply.ask.utterance is None and not reply.picture:
+        step.reply(picture=jpeg)
+    else:
+        step.set(picture=jpeg)
+
+
 def truncate(step: Step, reply: Reply, heard_ms: int) -> None:
     if reply.item_id is None:
         return
@@ -264,14 +295,14 @@ def truncate(step: Step, reply: Reply, heard_ms: int) -> None:
         step.set(cut_items=(*step.state.cut_items, (reply.item_id, reply.turn))[-MAX_ITEMS:])
 
 
-def _prompt_id(reply: int) -> str:
-    return f"narration-{reply}"
+def _prompt_id(ask: Ask, reply: int) -> str:
+    return f"{'check' if ask.check else 'narration'}-{reply}"
 
 
 def forget_prompt(step: Step, reply: Reply) -> None:
     """A narration of which nothing was heard: its prompt must not become part of the user's next turn."""
-    if reply.ask.narration:
-        step.do(DeleteItem(_prompt_id(reply.number)))
+    if reply.ask.narration or reply.ask.check:
+        step.do(DeleteItem(_prompt_id(reply.ask, reply.number)))
 
 
 def pause(step: Step) -> None:
@@ -346,7 +377,7 @@ def settle(step: Step) -> None:
             left.append(closing)
             continue
         assert closing.heard_ms is not None
-        read = not reply.speech and bool(reply.text) and not reply.speculative
+        read = not reply.speech and bool(reply.text) and not reply.speculative and not reply.ask.check
         if not closing.gone and not reply.replay and not _heard_all(reply, closing.heard_ms) and not read:
             truncate(step, reply, closing.heard_ms)
             if closing.heard_ms <= 0:

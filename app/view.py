@@ -65,6 +65,10 @@ class TranscriptTurn:
     """Why, in words: "interrupted", "stopped", "too long", "engine lost", "not allowed"."""
     heard_ms: int = 0
     """How much of the assistant's speech was heard."""
+    unsure: bool = False
+    """Looking again gave another answer."""
+    picture: bytes = field(default=b"", compare=False, repr=False)
+    """The assistant's: the picture, as JPEG, that the answer is about. In memory only, not in the history."""
     reply: int = 0
     """The assistant's: the player's number of the reply. Not in the history."""
 

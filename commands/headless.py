@@ -120,6 +120,7 @@ class Headless:
                 "instructions": choice.instructions,
                 "voice": choice.voice,
                 "reply_limit_s": choice.reply_limit_s,
+                "check_answers": False,  # every reply here was asked for
             }
         )
         return store

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 
 import numpy as np
@@ -21,6 +22,7 @@ MAX_PIXELS = 80_000_000
 """Larger pictures are refused: in memory they take three bytes a pixel, and more while they are unpacked."""
 REMEDY = "Use a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture."
 _FULL = 255
+_OPENING = threading.Lock()
 
 
 class PictureError(ValueError):
@@ -45,22 +47,30 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Rgb:
         _learn_heic()
     try:
         # Pillow warns of odd metadata on the way; whether the picture can be shown is all that counts here.
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="ignore"), _opened(data) as image:
             width, height = image.size
             if not 0 < width * height <= max_pixels:
                 raise PictureError(
-                    f"has {width} x {height} pixels; at most {max_pixels // 1_000_000} million are taken.",
+                    f"has {width}x{height} pixels; at most {max_pixels // 1_000_000} million are taken.",
                     "Make it smaller.",
                 )
             image.load()
             return _upright(image)
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"has too many pixels: {error}", "Make it smaller.") from error
     except PictureError:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         detail = "only part of it is there" if "truncated" in str(error) else f"{error}".rstrip(".")
         raise PictureError(f"is a damaged {kind} picture: {detail}.", "Copy or save it again.") from error
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The header alone. Our own limit stands for Pillow's, which does not say how large the picture is."""
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _learn_heic() -> None:

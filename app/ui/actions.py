@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMainWindow
 
 from app.commands import (
     AnswerQuestion,
+    CheckAgain,
     Command,
     Describe,
     LookAt,
@@ -31,6 +32,7 @@ KEYS_HELP = (
         (
             ("Ctrl+D", "Describe what the camera sees"),
             ("Ctrl+R", "Read aloud the text in the picture"),
+            ("Ctrl+H", "Check again: look two more times, and say whether the answers agree"),
             ("Ctrl+I", "Read by itself what comes into view, until pressed again"),
             ("Ctrl+J", "Say what changes in the picture, until pressed again"),
             ("Ctrl+B", "Read bar and QR codes"),
@@ -101,6 +103,7 @@ class Actions:
         self.privacy = self._command("Microphone and camera &off", "F12", self._privacy)
         self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
+        self.check = self._command("C&heck again", "Ctrl+H", CheckAgain)
         self.pause_reading = self._command("&Pause reading, or go on", "Ctrl+P", lambda: MoveReading("pause"))
         self.next_sentence = self._command("Ne&xt sentence", "Alt+Right", lambda: MoveReading("next"))
         self.sentence_back = self._command("Sentence &back", "Alt+Left", lambda: MoveReading("back"))
@@ -182,6 +185,7 @@ class Actions:
                 (
                     self.describe,
                     self.read_aloud,
+                    self.check,
                     self.instant_text,
                     self.narrate,
                     None,

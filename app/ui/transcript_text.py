@@ -27,6 +27,8 @@ def body_text(turn: TranscriptTurn) -> str:
 
 def cut_text(turn: TranscriptTurn) -> str:
     """The mark of a reply that was cut off, in words; empty for the others."""
+    if turn.unsure:
+        return "(not sure: looking again gave another answer)"
     return f"({turn.cut_by or 'interrupted'})" if turn.cut else ""
 
 
