@@ -188,6 +188,13 @@ class SoundHost:
         with self._lock:
             return portaudio_devices(library)
 
+    def speaker_name(self, device: str | int | None) -> str:
+        """The sound server's name of the output that a stream for `device` goes to; "" where it is not known."""
+        if isinstance(device, str) and device.startswith(SERVER_PREFIX):
+            return device.removeprefix(SERVER_PREFIX)
+        known = self._watch.devices
+        return known.default_speaker if known is not None else ""
+
     def absence(self, kind: DeviceKind, device: str | int | None) -> str | None:
         """Why the sound server would lead a stream for this device elsewhere; None where it would not, or who knows."""
         known = self._watch.devices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -12,10 +13,12 @@ from audio_io.blocks import BLOCK_SAMPLES, Block, BlockSource, Samples, seconds_
 from audio_io.echo import EchoCanceller
 from audio_io.events import DeviceLost, ListenerEvent, MicrophoneLevel, PartFailed, SourceEvent, SpeechEvent
 from audio_io.microphone import Microphone
-from audio_io.reference import EchoReference
+from audio_io.reference import Reference
 from audio_io.segmenter import Segmenter
 
 LEVEL_BLOCKS = seconds_to_blocks(0.1)
+MOST_WAITING = 3
+"""Blocks that wait for what the speaker played meanwhile, which a sound server tells a little later."""
 SILENCE_DBFS = -100.0
 
 
@@ -32,13 +35,14 @@ class Listener:
         emit: Callable[[ListenerEvent], None],
         segmenter: Segmenter | None = None,
         canceller: EchoCanceller | None = None,
-        reference: EchoReference | None = None,
+        reference: Reference | None = None,
     ) -> None:
         self._source = source
         self._emit = emit
         self._segmenter = segmenter or Segmenter()
         self._canceller = canceller
         self._reference = reference
+        self._waiting: deque[Block] = deque()  # for the sound that was played meanwhile
         self._lock = threading.Lock()  # the segmenter's; commands and blocks come from different threads
         self._level_blocks = 0
         self._level_sum = 0.0
@@ -83,6 +87,15 @@ class Listener:
             self._emit(event)
 
     def _on_block(self, block: Block) -> None:
+        self._waiting.append(block)
+        while self._waiting and (
+            self._reference is None
+            or len(self._waiting) > MOST_WAITING
+            or self._reference.covers(self._waiting[0].captured_at_s)
+        ):
+            self._take(self._waiting.popleft())
+
+    def _take(self, block: Block) -> None:
         samples = block.samples
         if self._canceller is not None:
             far: Samples = (

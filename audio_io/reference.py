@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -18,6 +18,18 @@ LEAD_S: Final = 0.04
 a longer way from speaker to microphone but not a negative one."""
 SLIP_SAMPLES: Final = INSIDE_RATE_HZ * 15 // 1000
 """The alignment is left alone while it is right within this, because every slip makes the canceller learn anew."""
+
+
+class Reference(Protocol):
+    """What the listener asks for each block of the microphone."""
+
+    def block_for(self, captured_at_s: float | None) -> Samples:
+        """float32 [160] at 16 kHz: what was audible then."""
+        ...
+
+    def covers(self, captured_at_s: float | None) -> bool:
+        """False while it is worth waiting for what was audible then."""
+        ...
 
 
 class Playback:
@@ -38,9 +50,11 @@ class Playback:
 class EchoReference:
     """Hands the microphone's thread the block that was audible when a microphone block was captured."""
 
-    def __init__(self) -> None:
+    def __init__(self, lead_s: float = LEAD_S) -> None:
+        self._lead_s = lead_s
         self._playback: Playback | None = None
         self._current: Playback | None = None
+        self._next: int | None = None
         self.slips = 0
         """Times the alignment was changed."""
 
@@ -54,10 +68,33 @@ class EchoReference:
 
     def block_for(self, captured_at_s: float | None) -> Samples:
         """Microphone's thread: float32 [160] at 16 kHz; silence where nothing was played or the time is unknown."""
+        if not self._pull() or captured_at_s is None or not self._clock.is_set:
+            return SILENT_BLOCK
+        wanted = self._index(captured_at_s)
+        if self._next is None or abs(wanted - self._next) > SLIP_SAMPLES:
+            self.slips += self._next is not None
+            self._next = wanted
+        block = self._cut(self._next)
+        self._next += BLOCK_SAMPLES
+        return block
+
+    def covers(self, captured_at_s: float | None) -> bool:
+        """Microphone's thread: False while the sound of this block has not come yet and may still come."""
+        if not self._pull() or captured_at_s is None or not self._clock.is_set:
+            return True
+        return self._index(captured_at_s) + BLOCK_SAMPLES <= self._history_at + len(self._history)
+
+    def _index(self, captured_at_s: float) -> int:
+        """Index at 16 kHz of the sample that was audible then."""
+        position = self._clock.position_at(captured_at_s + self._lead_s)
+        return round(position * INSIDE_RATE_HZ / self._clock.rate_hz)
+
+    def _pull(self) -> bool:
+        """Takes what has been played since the last look; False when nothing is."""
         playback = self._playback
         if playback is None:
             self._current = None
-            return SILENT_BLOCK
+            return False
         if playback is not self._current:
             self._current = playback
             self._clock = SampleClock(playback.rate_hz)
@@ -65,26 +102,16 @@ class EchoReference:
             self._stamps_seen = 0
             self._history: Samples = np.zeros(0, dtype=np.float32)
             self._history_at = 0  # index at 16 kHz of the history's first sample
-            self._next: int | None = None
+            self._next = None
         self._clock.add(playback.stamps.since(self._stamps_seen))
         self._stamps_seen = max(self._stamps_seen, playback.stamps.written - 1)
         new = self._resampler.push(playback.ring.read()[:, 0])
         self._history = np.concatenate((self._history, new))
-        if captured_at_s is None or not self._clock.is_set:
-            return SILENT_BLOCK
-        wanted = round(
-            self._clock.position_at(captured_at_s + LEAD_S) * INSIDE_RATE_HZ / playback.rate_hz,
-        )
-        if self._next is None or abs(wanted - self._next) > SLIP_SAMPLES:
-            self.slips += self._next is not None
-            self._next = wanted
-        block = self._cut(self._next)
-        self._next += BLOCK_SAMPLES
         surplus = len(self._history) - HISTORY_SAMPLES
         if surplus > 0:
             self._history = self._history[surplus:]
             self._history_at += surplus
-        return block
+        return True
 
     def _cut(self, index: int) -> Samples:
         """The history at [index, index + 160); zeros where it is not known (any more or yet)."""

@@ -23,6 +23,7 @@ from audio_io.host import SoundHost
 from audio_io.interfaces import ReplyPlayer
 from audio_io.listener import Listener
 from audio_io.microphone import Microphone
+from audio_io.monitor import AllThatPlays, OutputMonitor
 from audio_io.player import Player
 from audio_io.segmenter import Segmenter
 from audio_io.turn_end import open_judge
@@ -106,16 +107,22 @@ class Desktop:
         self.tools.open(assistant)
         return assistant
 
-    @staticmethod
-    def _ears(host: SoundHost, settings: Settings, player: ReplyPlayer) -> ListeningEars | MissingEars:
+    def _ears(self, host: SoundHost, settings: Settings, player: ReplyPlayer) -> ListeningEars | MissingEars:
         microphone = Microphone(host, settings.microphone)
         assert isinstance(player, Player)
+        monitor = OutputMonitor(lambda: host.speaker_name(self.store.settings.speaker))
 
         def make_listener(emit: Callable[[ListenerEvent], None]) -> Listener:
-            return Listener(microphone, emit, Segmenter(judge=open_judge()), EchoCanceller(), player.reference)
+            return Listener(
+                microphone,
+                emit,
+                Segmenter(judge=open_judge()),
+                EchoCanceller(),
+                AllThatPlays(monitor, player.reference),
+            )
 
         try:
-            return ListeningEars(make_listener, microphone)
+            return ListeningEars(make_listener, microphone, monitor=monitor)
         except SoundError as error:
             return MissingEars(Problem("microphone", error.message, error.remedy))
 

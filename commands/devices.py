@@ -16,6 +16,7 @@ from audio_io import events as sound
 from audio_io.errors import PlayerFullError
 from audio_io.interfaces import ReplyPlayer
 from audio_io.listener import Listener
+from audio_io.monitor import OutputMonitor
 from video_io import eyes as video
 from video_io.frames import SourceEvent, SourceEventKind
 from video_io.looking import Answer, in_words
@@ -55,8 +56,10 @@ class ListeningEars:
         make_listener: Callable[[Callable[[sound.ListenerEvent], None]], Listener],
         device: Switchable | None = None,
         on_event: Callable[[sound.ListenerEvent], None] | None = None,
+        monitor: OutputMonitor | None = None,
     ) -> None:
         self._listener = make_listener(self._emit)
+        self._monitor = monitor
         self._device = device
         self._on_event = on_event
         self._post: Post | None = None
@@ -64,10 +67,14 @@ class ListeningEars:
 
     def start(self, post: Post) -> None:
         self._post = post
+        if self._monitor is not None:
+            self._monitor.start()
         self._listener.start()
 
     def stop(self) -> None:
         self._listener.stop()
+        if self._monitor is not None:
+            self._monitor.stop()
 
     def set_on(self, on: bool) -> None:
         if on:
