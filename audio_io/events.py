@@ -145,6 +145,19 @@ class MicrophoneLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrophoneUseless:
+    """The microphone runs, but what it gives is of no use: silence, or next to it. MicrophoneUseful says when it is."""
+
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneUseful:
+    """What MicrophoneUseless said is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFinished:
     """A WAV source has handed on this file and the silence after it."""
 
@@ -162,7 +175,7 @@ class PartFailed:
 
 
 SourceEvent = DeviceEvent | SoundGap | SourceFinished | PartFailed
-ListenerEvent = SpeechEvent | SourceEvent | MicrophoneLevel
+ListenerEvent = SpeechEvent | SourceEvent | MicrophoneLevel | MicrophoneUseless | MicrophoneUseful
 
 
 # --- the speaker ------------------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ class SoundHost:
         latency_s: float,
         prepare: Callable[[int, int], None],
     ) -> OpenStream:
-        """Opens and starts a float32 stream at the device's own rate, with one channel or, failing that, two.
+        """Opens and starts a float32 stream at the device's own rate, with one channel of a speaker and two
+        of a microphone or, failing that, the other number.
 
         `device`: PortAudio's index, a part of its name, or None for the default. `callback` gets sounddevice's
         arguments (samples [n, channels]); `prepare(rate_hz, channels)` is called before it can be.
@@ -135,7 +136,9 @@ class SoundHost:
                 f"There is no {kind} {wanted!r} ({error}).", f"Plug in a {kind} or choose another one."
             ) from error
         problem: Exception | None = None
-        for channels in (1, 2)[: max(1, most_channels)]:
+        # Two of a microphone where it has them: a server's mean of channels in opposite phase would be silence.
+        wanted_channels = (2, 1) if kind == "microphone" and most_channels > 1 else (1, 2)[: max(1, most_channels)]
+        for channels in wanted_channels:
             stream: Any = None
             prepare(rate_hz, channels)
             try:

@@ -11,10 +11,22 @@ import numpy as np
 
 from audio_io.blocks import BLOCK_SAMPLES, Block, BlockSource, Samples, seconds_to_blocks
 from audio_io.echo import EchoCanceller
-from audio_io.events import DeviceLost, ListenerEvent, MicrophoneLevel, PartFailed, SourceEvent, SpeechEvent
+from audio_io.events import (
+    DeviceBack,
+    DeviceLost,
+    DeviceOpened,
+    ListenerEvent,
+    MicrophoneLevel,
+    MicrophoneUseful,
+    MicrophoneUseless,
+    PartFailed,
+    SourceEvent,
+    SpeechEvent,
+)
 from audio_io.microphone import Microphone
 from audio_io.reference import Reference
 from audio_io.segmenter import Segmenter
+from audio_io.usefulness import ADVICE, Fault, Usefulness
 
 LEVEL_BLOCKS = seconds_to_blocks(0.1)
 MOST_WAITING = 3
@@ -42,6 +54,7 @@ class Listener:
         self._segmenter = segmenter or Segmenter()
         self._canceller = canceller
         self._reference = reference
+        self._usefulness = Usefulness() if isinstance(source, Microphone) else None  # a file is what it is
         self._waiting: deque[Block] = deque()  # for the sound that was played meanwhile
         self._lock = threading.Lock()  # the segmenter's; commands and blocks come from different threads
         self._level_blocks = 0
@@ -97,6 +110,8 @@ class Listener:
 
     def _take(self, block: Block) -> None:
         samples = block.samples
+        if self._usefulness is not None and self._usefulness.feed(samples):
+            self._report(self._usefulness.fault)
         if self._canceller is not None:
             far: Samples = (
                 np.zeros(BLOCK_SAMPLES, np.float32)
@@ -116,7 +131,17 @@ class Listener:
             self._emit(MicrophoneLevel(_power_dbfs(mean), self._segmenter.muted))
             self._level_blocks, self._level_sum = 0, 0.0
 
+    def _report(self, fault: Fault) -> None:
+        if fault:
+            self._emit(MicrophoneUseless(ADVICE[fault].message, ADVICE[fault].remedy))
+        else:
+            self._emit(MicrophoneUseful())
+
     def _on_event(self, event: SourceEvent) -> None:
+        if self._usefulness is not None and isinstance(event, DeviceOpened | DeviceBack | DeviceLost):
+            if self._usefulness.fault:
+                self._emit(MicrophoneUseful())  # of the one before; this one is judged anew
+            self._usefulness.restart()
         if isinstance(event, DeviceLost | PartFailed):
             with self._lock:
                 self._send(self._segmenter.cut("device lost"))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from audio_io.blocks import BLOCK_SAMPLES, INSIDE_RATE_HZ, Block, Samples
+from audio_io.channels import ChannelMixer
 from audio_io.clocks import SampleClock
 from audio_io.device_keeper import LOOK_LIMIT_S, DeviceKeeper
 from audio_io.events import PartFailed, SoundGap, SourceEvent
@@ -53,6 +54,8 @@ class Microphone:
         self._switch_to: tuple[str | int | None] | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self.opposed = False
+        """Its channels cancel each other out, or only one has sound: the louder one is taken."""
         self.busy: Callable[[], bool] = lambda: False
         """Set by the listener: True while somebody speaks, so that the stream is not closed just then."""
 
@@ -113,7 +116,9 @@ class Microphone:
                     gaps += 1
                     on_event(SoundGap("microphone", 1000 * (lost - lost_seen) / keeper.stream.rate_hz, gaps))
                     lost_seen, overflows_seen = lost, capture.device_overflows
-                for block in converter.convert(capture):
+                blocks = converter.convert(capture)
+                self.opposed = converter.opposed
+                for block in blocks:
                     on_block(block)
         except Exception as error:
             # The worker's end must be a visible state, whatever ended it.
@@ -133,7 +138,12 @@ class _Converter:
         self._rate_hz = rate_hz
         self._stamps_seen = 0
         self._resampler = Resampler(rate_hz, INSIDE_RATE_HZ)
+        self._mixer = ChannelMixer(rate_hz)
         self._rest: Samples = np.empty(0, dtype=np.float32)
+
+    @property
+    def opposed(self) -> bool:
+        return self._mixer.opposed
 
     def convert(self, capture: _Capture) -> list[Block]:
         self._clock.add(capture.stamps.since(self._stamps_seen))
@@ -141,8 +151,7 @@ class _Converter:
         captured = capture.ring.read()  # [n, channels]
         if not len(captured):
             return []
-        mono = captured[:, 0] if captured.shape[1] == 1 else captured.mean(axis=1, dtype=np.float32)
-        inside = np.concatenate((self._rest, self._resampler.push(mono)))
+        inside = np.concatenate((self._rest, self._resampler.push(self._mixer.mix(captured))))
         n_blocks = len(inside) // BLOCK_SAMPLES
         self._rest = inside[n_blocks * BLOCK_SAMPLES :]
         blocks = []

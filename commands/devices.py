@@ -116,6 +116,10 @@ class ListeningEars:
                 return ev.VoiceEnded(WHEN_TAKEN, self._utterance, event.voiced_s, event.at_s)
             case sound.SpeechDropped():
                 return ev.VoiceDropped(WHEN_TAKEN, self._utterance)
+            case sound.MicrophoneUseless(message, remedy):
+                return ev.ProblemRaised(WHEN_TAKEN, Problem("microphone use", message, remedy))
+            case sound.MicrophoneUseful():
+                return ev.ProblemOver(WHEN_TAKEN, "microphone use", "The microphone works.")
             case sound.MicrophoneLevel(rms_dbfs):
                 return ev.LevelMeasured(rms_dbfs)
             case _:

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
         doctor.devices_probe(
             "microphones", _sound_devices("microphone"), "Plug a microphone in; typing works without one."
         ),
+        doctor.Probe("microphone's sound", lambda: _microphone(settings.microphone)),
         doctor.devices_probe("speakers", _sound_devices("speaker"), "Plug a speaker or headphones in."),
         doctor.devices_probe(
             "cameras", _cameras, "Plug a camera in, or choose the screen or a file; Sightline hears without one."
@@ -95,6 +96,29 @@ def _turn_end() -> doctor.Finding:
     except PackageMissingError as error:
         return doctor.Finding("end of turns", "warning", error.message, error.remedy)
     return doctor.Finding("end of turns", "ok", "judged by how a sentence ends (Smart Turn v3.2)")
+
+
+def _microphone(name: str | None) -> doctor.Finding:
+    """Listens for a moment: a microphone that is there may still be muted."""
+    from audio_io.errors import SoundError
+    from audio_io.host import SoundHost
+    from audio_io.probe import listen
+    from audio_io.usefulness import ADVICE, judge
+
+    host = SoundHost()
+    try:
+        heard = listen(host, name)
+    except SoundError as error:
+        return doctor.Finding("microphone's sound", "missing", error.message, error.remedy)
+    finally:
+        host.close_watch()
+    fault = judge(heard.samples)
+    if fault:
+        return doctor.Finding("microphone's sound", "missing", ADVICE[fault].message, ADVICE[fault].remedy)
+    if heard.opposed:
+        detail = "its channels cancel each other out; the louder one is taken"
+        return doctor.Finding("microphone's sound", "warning", detail, "Nothing needs to be done.")
+    return doctor.Finding("microphone's sound", "ok", f"loudest {heard.loudest_dbfs:.0f} dBFS in {heard.seconds:.0f} s")
 
 
 def _sound_devices(kind: Literal["microphone", "speaker"]) -> Callable[[], Sequence[str]]:

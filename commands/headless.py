@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from app import commands as cmd
 from app import events as ev
 from app.assistant import Assistant
@@ -21,11 +23,14 @@ from app.engine.handle import EngineHandle
 from app.ports import Parts
 from app.settings import SettingsError, SettingsStore
 from app.view import Latency, Phase, Problem, TranscriptTurn, View
+from audio_io.blocks import INSIDE_RATE_HZ, Samples
 from audio_io.errors import SoundError, WavFileError
 from audio_io.events import ListenerEvent, SourceFinished
 from audio_io.listener import Listener
 from audio_io.segmenter import Segmenter
+from audio_io.sound_file import open_sound
 from audio_io.turn_end import open_judge
+from audio_io.usefulness import judge
 from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
 from commands.checkpoints import model_label
@@ -211,9 +216,8 @@ class Headless:
         if not self._assistant.wait_handled(self.choice.timeout_s):
             raise CommandError(EXIT_FAILED, f"{path} was not worked through.", "Use --timeout to wait longer.")
         if self._heard_voice == heard:
-            raise CommandError(
-                EXIT_NO_SPEECH, f"No speech was found in {path}.", "Give a recording in which somebody speaks."
-            )
+            message = f"No speech was found in {path}{_why_no_speech(path)}."
+            raise CommandError(EXIT_NO_SPEECH, message, "Give a recording in which somebody speaks.")
         self._wait_answered()
 
     def text(self, text: str) -> None:
@@ -251,3 +255,14 @@ class Headless:
                         "Use --timeout to wait longer.",
                     )
                 self._changed.wait(left_s)
+
+
+def _why_no_speech(path: Path) -> str:
+    """The reason where the first minute of a sound file shows it."""
+    kept: list[Samples] = []
+    for piece in open_sound(path).pieces(INSIDE_RATE_HZ):
+        kept.append(piece)
+        if sum(map(len, kept)) > 60 * INSIDE_RATE_HZ:
+            break
+    fault = judge(np.concatenate(kept) if kept else np.zeros(0, np.float32))
+    return {"silent": ": it is silent from end to end", "too quiet": ": it is far too quiet"}.get(fault, "")

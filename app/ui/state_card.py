@@ -16,6 +16,7 @@ N_BARS = 24
 
 
 NO_MICROPHONE = "No microphone"
+NO_SOUND = "No sound"
 
 
 def has_problem(view: View, code: str) -> bool:
@@ -29,6 +30,8 @@ def state_of(view: View) -> tuple[str, Phase]:
     """
     if view.phase is Phase.LISTENING and view.microphone_on and has_problem(view, "microphone"):
         return NO_MICROPHONE, Phase.FAILED
+    if view.phase is Phase.LISTENING and view.microphone_on and has_problem(view, "microphone use"):
+        return NO_SOUND, Phase.FAILED
     return view.phase.label, view.phase
 
 
@@ -38,6 +41,8 @@ def detail_of(view: View, talk_key: str) -> str:
         return f"{view.engine.detail[:1].upper()}{view.engine.detail[1:]} …" if view.engine.detail else "Starting …"
     if state_of(view)[0] == NO_MICROPHONE:
         return "Type your question"
+    if state_of(view)[0] == NO_SOUND:
+        return "The microphone cannot be heard: see the message, or type"
     if view.phase is Phase.LISTENING and view.narrating:
         return "Says what changes; Ctrl+J ends it"
     if view.phase is Phase.LISTENING:

@@ -1,4 +1,4 @@
-"""A screen reader in the same loudspeakers is no user: a real sound server, real devices, the room a loop between them."""
+"""A screen reader in the same loudspeakers is no user: real server and devices, the room a loop between them."""
 
 from __future__ import annotations
 
