@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from audio_io.blocks import BLOCK_SAMPLES, Block, BlockSource, Samples, seconds_to_blocks
+from audio_io.blocks import BLOCK_SAMPLES, SILENT_BLOCK, Block, BlockSource, Samples, seconds_to_blocks
 from audio_io.echo import EchoCanceller
 from audio_io.events import (
     DeviceBack,
@@ -29,8 +29,9 @@ from audio_io.segmenter import Segmenter
 from audio_io.usefulness import ADVICE, Fault, Usefulness
 
 LEVEL_BLOCKS = seconds_to_blocks(0.1)
-MOST_WAITING = 3
-"""Blocks that wait for what the speaker played meanwhile, which a sound server tells a little later."""
+MOST_WAITING = 20
+"""Blocks that wait for what the speaker played meanwhile: a sound server tells it a little later, on a busy computer
+up to 0.2 s."""
 SILENCE_DBFS = -100.0
 
 
@@ -119,6 +120,9 @@ class Listener:
                 else self._reference.block_for(block.captured_at_s)
             )
             samples = self._canceller.process(samples, far)
+            # It may not begin an utterance; one that goes on is not cut to pieces.
+            if self._reference is not None and self._reference.is_echo(block.samples) and not self._segmenter.in_speech:
+                samples = SILENT_BLOCK
         with self._lock:
             self._send(self._segmenter.feed(samples))
         self._measure(samples)

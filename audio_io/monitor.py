@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from audio_io.blocks import BLOCK_S, BLOCK_SAMPLES, INSIDE_RATE_HZ, Samples
+from audio_io.blocks import BLOCK_S, BLOCK_SAMPLES, INSIDE_RATE_HZ, SILENT_BLOCK, Samples, seconds_to_blocks
+from audio_io.echo_gate import EchoGate
 from audio_io.reference import EchoReference
 
 _RECORD: Final = 2
@@ -31,11 +32,8 @@ FRESH_S: Final = 0.5
 """Without sound for so long the monitor has stopped, and the other reference is used."""
 LEAD_S: Final = 0.0
 """The server hands sound on when it makes it, before it leaves the speaker: the canceller models the way."""
-JUMP_S: Final = 0.04
-"""Sound that comes so much earlier or later than it should: the server has moved its buffers (another program begins
-to play), and the clock begins anew."""
-FOLLOW: Final = 0.01
-"""Share of a smaller difference that the expectation follows: clocks drift."""
+OWN_QUIET_BLOCKS: Final = seconds_to_blocks(0.5)
+"""After Sightline's own sound what plays counts as another program's."""
 DEFAULT_MONITOR: Final = "@DEFAULT_MONITOR@"
 
 
@@ -61,11 +59,48 @@ def load_simple() -> Any:
     library.pa_simple_new.argtypes = [text, text, ctypes.c_int, text, text, spec, pointer, attributes, number]
     library.pa_simple_read.restype = ctypes.c_int
     library.pa_simple_read.argtypes = [pointer, pointer, ctypes.c_size_t, number]
-    library.pa_simple_get_latency.restype = ctypes.c_uint64
-    library.pa_simple_get_latency.argtypes = [pointer, number]
     library.pa_simple_free.restype = None
     library.pa_simple_free.argtypes = [pointer]
     return library
+
+
+class Arrival:
+    """When each block of a stream was made, from when it was read: reading can be late, never early.
+
+    So the earliest reading counts. When everything has come later for a while, the server has moved its buffers
+    (another program begins to play): then the time line moves too.
+    """
+
+    LATE_S: Final = 0.02
+    AFTER_S: Final = 0.06
+    FOLLOW_S: Final = 2e-6
+    """A block may be so much later than the earliest: clocks differ by up to 200 ppm."""
+
+    def __init__(self) -> None:
+        self._n_blocks = 0
+        self._zero_s: float | None = None  # when block 0 was made
+        self._late_since_s: float | None = None
+        self._late_zero_s = 0.0  # the earliest while all are late
+
+    def take(self, read_at_s: float) -> tuple[float, bool]:
+        """For the next block: its time, and whether the time line has moved. Times of `time.monotonic`."""
+        zero_s = read_at_s - (self._n_blocks + 1) * BLOCK_S
+        moved = False
+        if self._zero_s is None or zero_s <= self._zero_s:
+            moved = self._zero_s is not None and self._zero_s - zero_s > self.LATE_S
+            self._zero_s, self._late_since_s = zero_s, None
+        elif zero_s - self._zero_s < self.LATE_S:
+            self._zero_s += self.FOLLOW_S
+            self._late_since_s = None
+        elif self._late_since_s is None:
+            self._late_since_s, self._late_zero_s = read_at_s, zero_s
+        else:
+            self._late_zero_s = min(self._late_zero_s, zero_s)
+            if read_at_s - self._late_since_s > self.AFTER_S:
+                self._zero_s, self._late_since_s, moved = self._late_zero_s, None, True
+        at_s = self._zero_s + self._n_blocks * BLOCK_S
+        self._n_blocks += 1
+        return at_s, moved
 
 
 class OutputMonitor:
@@ -117,7 +152,7 @@ class OutputMonitor:
         if not stream:
             return
         playback = self.reference.open(INSIDE_RATE_HZ)
-        expected_s = None
+        arrival = Arrival()
         block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
         with contextlib.ExitStack() as stack:
             stack.callback(library.pa_simple_free, stream)
@@ -126,12 +161,10 @@ class OutputMonitor:
                 if library.pa_simple_read(stream, block.ctypes.data, BLOCK_BYTES, None) < 0:
                     return
                 self._heard_at_s = now_s = time.monotonic()
-                behind_s = library.pa_simple_get_latency(stream, None) / 1e6
-                at_s = now_s - min(behind_s, 1.0) - BLOCK_S
-                if expected_s is not None and abs(at_s - expected_s) > JUMP_S:
-                    playback, expected_s = self.reference.open(INSIDE_RATE_HZ), None
+                at_s, moved = arrival.take(now_s)
+                if moved:
+                    playback = self.reference.open(INSIDE_RATE_HZ)
                 playback.write(block, at_s)
-                expected_s = BLOCK_S + (at_s if expected_s is None else expected_s + FOLLOW * (at_s - expected_s))
 
 
 class AllThatPlays:
@@ -140,12 +173,24 @@ class AllThatPlays:
     def __init__(self, monitor: OutputMonitor, own: EchoReference) -> None:
         self._monitor = monitor
         self._own = own
+        self._gate = EchoGate()
+        self._others: Samples = SILENT_BLOCK
+        self._own_quiet_blocks = 0
+        self._unknown = False
 
     def block_for(self, captured_at_s: float | None) -> Samples:
         # Both are read, so that neither falls behind.
         own = self._own.block_for(captured_at_s)
+        self._unknown = self._monitor.runs and not self._monitor.reference.knows(captured_at_s)
         everything = self._monitor.reference.block_for(captured_at_s)
+        self._own_quiet_blocks = 0 if np.any(own) else self._own_quiet_blocks + 1
+        alone = self._monitor.runs and self._own_quiet_blocks > OWN_QUIET_BLOCKS
+        self._others = everything if alone else SILENT_BLOCK
         return everything if self._monitor.runs else own
+
+    def is_echo(self, near: Samples) -> bool:
+        """Only while Sightline itself is silent: the user must be able to speak into its replies."""
+        return not self._gate.passes(near, self._others) or self._unknown
 
     def covers(self, captured_at_s: float | None) -> bool:
         return not self._monitor.runs or self._monitor.reference.covers(captured_at_s)

@@ -12,7 +12,8 @@ from audio_io.resample import Resampler
 from audio_io.ring import SampleRing, StampRing
 
 RING_S: Final = 2.0
-HISTORY_SAMPLES: Final = INSIDE_RATE_HZ
+HISTORY_SAMPLES: Final = 3 * INSIDE_RATE_HZ
+"""On a computer that is several times overloaded the microphone's sound was 1.1 s old when it came."""
 LEAD_S: Final = 0.04
 """The reference runs ahead of the sound by this: devices' time stamps are off by so much, and a canceller can model
 a longer way from speaker to microphone but not a negative one."""
@@ -29,6 +30,10 @@ class Reference(Protocol):
 
     def covers(self, captured_at_s: float | None) -> bool:
         """False while it is worth waiting for what was audible then."""
+        ...
+
+    def is_echo(self, near: Samples) -> bool:
+        """float32 [160] of the microphone, for the block that was asked for last: is it what another program plays?"""
         ...
 
 
@@ -84,6 +89,18 @@ class EchoReference:
             return True
         return self._index(captured_at_s) + BLOCK_SAMPLES <= self._history_at + len(self._history)
 
+    def knows(self, captured_at_s: float | None) -> bool:
+        """Whether the sound of this block is there; False too for one so old that it is forgotten."""
+        if not self._pull() or captured_at_s is None or not self._clock.is_set:
+            return False
+        index = self._index(captured_at_s)
+        return self._history_at <= index and index + BLOCK_SAMPLES <= self._history_at + len(self._history)
+
+    def is_echo(self, near: Samples) -> bool:
+        """Never: of what other programs play nothing is known here."""
+        del near
+        return False
+
     def _index(self, captured_at_s: float) -> int:
         """Index at 16 kHz of the sample that was audible then."""
         position = self._clock.position_at(captured_at_s + self._lead_s)
@@ -106,6 +123,8 @@ class EchoReference:
         self._clock.add(playback.stamps.since(self._stamps_seen))
         self._stamps_seen = max(self._stamps_seen, playback.stamps.written - 1)
         new = self._resampler.push(playback.ring.read()[:, 0])
+        if not len(new):
+            return True
         self._history = np.concatenate((self._history, new))
         surplus = len(self._history) - HISTORY_SAMPLES
         if surplus > 0:

@@ -18,7 +18,7 @@ from audio_io.events import ListenerEvent, SpeechStarted
 from audio_io.host import SoundHost
 from audio_io.listener import Listener
 from audio_io.microphone import Microphone
-from audio_io.monitor import AllThatPlays, OutputMonitor
+from audio_io.monitor import AllThatPlays, Arrival, OutputMonitor
 from audio_io.reference import EchoReference
 from audio_io.segmenter import Segmenter
 from tests.sound_server import MICROPHONE_PIPE, SPEAKER, SoundServer, sound_server
@@ -80,6 +80,7 @@ def reader(server: SoundServer, text: str) -> None:
 
 
 @linux
+@pytest.mark.e2e
 @pytest.mark.parametrize("loop_db", [-18.0, -12.0])
 def test_a_screen_reader_is_not_heard_and_the_user_is(loop_db: float, tmp_path: Path) -> None:
     question = tmp_path / "question.wav"
@@ -93,6 +94,7 @@ def test_a_screen_reader_is_not_heard_and_the_user_is(loop_db: float, tmp_path: 
 
 
 @linux
+@pytest.mark.e2e
 def test_without_the_monitor_it_would_be(tmp_path: Path) -> None:
     """The reason for it all; the test above could not fail otherwise."""
     with sound_server() as server, listening(server, -12.0, with_monitor=False) as heard:
@@ -153,3 +155,34 @@ def test_a_block_is_waited_for_until_what_was_played_is_known() -> None:
     playback.write(np.full((BLOCK_SAMPLES, 1), 0.75, np.float32), 10.0 + 10 * BLOCK_S)
     assert reference.covers(10.0 + 10 * BLOCK_S)
     assert np.allclose(reference.block_for(10.0 + 10 * BLOCK_S), 0.75)
+
+
+def test_reading_late_does_not_move_the_time_line_and_the_server_moving_its_buffers_does() -> None:
+    arrival = Arrival()
+    times = [arrival.take(100.0 + (n + 1) * BLOCK_S) for n in range(100)]
+    assert times[0] == (pytest.approx(100.0), False)
+    assert times[99][0] == pytest.approx(100.99, abs=0.001)
+    # The thread was held up for 200 ms, then reads all that has come in one go.
+    late = [arrival.take(101.0 + 0.2 + 0.0001 * n) for n in range(20)]
+    assert [moved for _, moved in late] == [False] * 20
+    assert late[19][0] == pytest.approx(101.19, abs=0.001)
+    # From here on everything is 280 ms later: after some blocks the time line follows, once.
+    after = [arrival.take(101.2 + 0.28 + (n + 1) * BLOCK_S) for n in range(50)]
+    assert sum(moved for _, moved in after) == 1
+    assert after[49][0] == pytest.approx(101.2 + 0.28 + 0.49, abs=0.002)
+
+
+def test_a_block_whose_reference_is_not_known_begins_no_utterance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor = OutputMonitor()
+    monkeypatch.setattr(OutputMonitor, "runs", True)
+    reference = AllThatPlays(monitor, EchoReference())
+    playback = monitor.reference.open(INSIDE_RATE_HZ)
+    for number in range(100):
+        playback.write(np.zeros((BLOCK_SAMPLES, 1), np.float32), 10.0 + number * BLOCK_S)
+    voice = np.full(BLOCK_SAMPLES, 0.1, np.float32)
+    reference.block_for(10.5)
+    assert not reference.is_echo(voice)
+    reference.block_for(12.0)
+    assert reference.is_echo(voice)
+    reference.block_for(5.0)
+    assert reference.is_echo(voice)
