@@ -78,6 +78,14 @@ class Shelf:
     getting: Getting | None = None
 
 
+def short_name(what: str) -> str:
+    """Of an address, as people say it: "hf:Owner/Name" and "https://hub/Owner/Name" are "Owner/Name"."""
+    parts = [part for part in what.replace("\\", "/").split("/") if part]
+    if ":" in what and "//" not in what and len(parts) == 2:
+        return what.partition(":")[2]
+    return "/".join(parts[-2:]) or what
+
+
 def time_words(seconds: float | None) -> str:
     """ "about 5 minutes left"; "" where nobody can tell."""
     if seconds is None:

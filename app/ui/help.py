@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
@@ -28,7 +29,18 @@ def show_keys(parent: QWidget, talk_key: str) -> None:
 
 
 def show_about(parent: QWidget, model: str) -> None:
-    _show(parent, "About Sightline", lambda cursor: cursor.insertText(f"{ABOUT}\n\n{model}"))
+    _show(parent, "About Sightline", lambda cursor: cursor.insertText(f"{ABOUT}\n\n{model}\n\n{_version()}"))
+
+
+def _version() -> str:
+    try:
+        number = importlib.metadata.version("sightline")
+    except importlib.metadata.PackageNotFoundError:
+        number = "not installed"
+    return (
+        f"Sightline {number}, licence Apache-2.0; flash-mini, the model that comes with it, likewise. Other models "
+        "have licences of their own: the page “Get a larger model” names them."
+    )
 
 
 def _write_keys(cursor: QTextCursor, talk_key: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -28,9 +27,10 @@ from PySide6.QtWidgets import (
 
 from app.commands import ChangeSettings
 from app.models.ports import ModelShop
-from app.models.state import Getting, Offer, Shelf, announcement, offers_of, report
+from app.models.state import Getting, Offer, Shelf, announcement, offers_of, report, short_name
 from app.models.switching import Choice, Switch
 from app.settings import Settings
+from app.ui.fitting import fit_to_screen
 from app.view import View
 
 
@@ -63,7 +63,7 @@ class ModelsDesk(QObject):
             self.tells.emit("A model is being got already.")
             return
         self._pausing = False
-        self._show(replace(self.shelf, getting=Getting(what.partition(":")[2] or what, "looking")))
+        self._show(replace(self.shelf, getting=Getting(short_name(what), "looking")))
         self._shop.get(what, bits, self._came.emit)
 
     def pause(self) -> None:
@@ -180,8 +180,9 @@ class ModelsPage(QDialog):
         self._state.setWordWrap(True)
         self._state.setAccessibleName("Download")
         self._state.setTextFormat(Qt.TextFormat.PlainText)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.close)
+        # No button box: its button would be the default one, and Enter in the field would close the page.
+        close = _button("&Close", lambda: None)
+        close.clicked.connect(self.close)
         layout = QVBoxLayout(self)
         for widget in (heading, self._machine, self._list):
             layout.addWidget(widget)
@@ -190,8 +191,8 @@ class ModelsPage(QDialog):
         layout.addLayout(_row(label, self._other, self._get_other))
         layout.addLayout(_row(self._progress, self._pause))
         layout.addWidget(self._state)
-        layout.addWidget(buttons)
-        self.resize(720, 640)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+        fit_to_screen(self, 720, 680)
         desk.changed.connect(self.show_shelf)
         self.show_shelf()
         desk.look()
@@ -201,7 +202,11 @@ class ModelsPage(QDialog):
         """Shows what the desk has; the chosen line and the focus stay."""
         shelf = self._desk.shelf
         if shelf.offers != self._offers or not self._list.count():
+            had = {offer.path for offer in self._offers}
             self._fill(shelf.offers)
+            new = shelf.getting.path if shelf.getting is not None else ""
+            if new and new not in had:  # it has just come: the next thing to do is at hand
+                self._choose(new)
         loading = "Looking at this machine …" if shelf.is_loading and not shelf.offers else shelf.machine
         self._machine.setText(shelf.problem or loading)
         getting = shelf.getting
@@ -230,6 +235,11 @@ class ModelsPage(QDialog):
         names = [offer.name for offer in offers]
         self._list.setCurrentRow(names.index(chosen.name) if chosen is not None and chosen.name in names else 0)
         self._list.blockSignals(False)
+
+    def _choose(self, path: str) -> None:
+        row = next((row for row, offer in enumerate(self._offers) if offer.path == path), -1)
+        if row >= 0:
+            self._list.setCurrentRow(row)
 
     def _line(self, offer: Offer) -> str:
         marks = [mark for is_so, mark in (

@@ -35,6 +35,7 @@ from app.ui.welcome import Welcome, about_model
 from app.view import Announcement, Phase, View
 
 if TYPE_CHECKING:
+    from app.ui.models_page import ModelsDesk
     from app.ui.settings_dialog import SettingsDialog
 
 MESSAGE_MS = 5000
@@ -59,6 +60,8 @@ class MainWindow(QMainWindow):
         self._look: tuple[str, bool, bool, float] | None = None
         self._list_devices = parts.list_devices
         self._dialog: SettingsDialog | None = None
+        self._model_shop = parts.model_shop
+        self.models: ModelsDesk | None = None
         self._readers = ReaderWatch()
         self._announcer = Announcer(self, self._readers)
         self._progress = ProgressWords()
@@ -131,6 +134,8 @@ class MainWindow(QMainWindow):
         self.pictures.show_view(view)
         self.status.show_view(view)
         self.welcome.show_engine(view.engine)
+        if self.models is not None:
+            self.models.show_view(view)
         self._show_welcome(not view.transcript)
         if words := self._progress.words(view):
             self._announcer.say(Announcement(words))
@@ -232,8 +237,18 @@ class MainWindow(QMainWindow):
         QThreadPool.globalInstance().start(write)
 
     def _open_models(self) -> None:
-        """The way to a larger model."""
-        self._open_settings("engine")
+        """The way to a larger model. What goes on there outlives the page."""
+        if self._model_shop is None:
+            self._open_settings("engine")
+            return
+        from app.ui.models_page import ModelsDesk, ModelsPage  # late: the window does not wait for it
+
+        if self.models is None:
+            self.models = ModelsDesk(self._model_shop(), self._stored_settings, self)
+            self.models.tells.connect(self._tell)
+            self.models.wants.connect(self._change_settings)
+            self.closing.connect(self.models.stop)
+        ModelsPage(self.models, self).show()
 
     def _open_settings(self, page: str = "") -> None:
         from app.ui.settings_dialog import SettingsDialog  # late: the window does not wait for it

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.models.state import Getting, announcement, offers_of, report, time_words
+from app.models.state import Getting, announcement, offers_of, report, short_name, time_words
 from app.models.switching import Choice, Outcome, Switch
 from app.view import EngineInfo, Phase, Problem, View
 
@@ -66,6 +66,11 @@ def test_time_is_said_as_people_say_it() -> None:
     assert [time_words(s) for s in (None, 20, 300, 7200)] == [
         "", "about a minute left", "about 5 minutes left", "about 2 hours left",
     ]  # fmt: skip
+
+
+def test_an_address_has_a_short_name() -> None:
+    given = ("hf:P/Big", "https://hub.example/P/Big", "P/Big", "/home/me/models/own")
+    assert [short_name(what) for what in given] == ["P/Big", "P/Big", "P/Big", "models/own"]
 
 
 ADVICE = {
