@@ -320,6 +320,7 @@ class Assistant:
                 self._abilities = abilities
                 self._feed(ev.ConfigChanged(now_s, self._config(self._store.settings)))
                 self._update_session()
+                self._tell_voice(model, has_one=bool(voices) or not abilities.takes_back)
                 self._feed(ev.EngineReady(now_s))
             case EngineRenews(reason):
                 self._front.change(engine=replace(info, ready=False, detail="beginning a new session"))
@@ -458,6 +459,14 @@ class Assistant:
             self._feed(ev.MicrophoneSet(self._now(), after.microphone_on))
         if before.camera_on != after.camera_on:
             self._feed(ev.CameraSet(self._now(), after.camera_on))
+
+    def _tell_voice(self, model: str, *, has_one: bool) -> None:
+        """Says once that a model of ours has no voice. What others' engines say of voices means nothing."""
+        if has_one:
+            self._feed(ev.ProblemOver(self._now(), "voice"))
+            return
+        message = f"The model {model} has no voice: it answers in text."
+        self._feed(ev.ProblemRaised(self._now(), Problem("voice", message, "Choose another model to hear answers.")))
 
     def _update_session(self) -> None:
         settings = self._store.settings

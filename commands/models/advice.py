@@ -17,7 +17,7 @@ import torch
 
 from model.checkpoint.config import ModelConfig, parse_config
 from model.device import known_free_bytes
-from model.quant.advice import CARD, Device, fit_plan
+from model.quant.advice import CARD, HOST_LINK_BYTES_PER_S, Device, fit_plan
 from model.quant.parts import Part
 from model.quant.plan import CPU_RESERVE_BYTES, GB, Plan, Settings
 from model_hub.catalogue import CATALOGUE, Entry
@@ -128,28 +128,29 @@ def at_best(config: ModelConfig, plan: Plan, bytes_per_s: float) -> tuple[float,
 
     Every expert of the Thinker is read once for the end of the question; then a token reads its own experts.
     """
-    rows = {row.name: row.card_bytes + row.host_bytes for row in plan.rows}
+    rows = {row.name: row for row in plan.rows}
 
-    def read(*parts: Part) -> float:
-        return float(sum(rows.get(str(part), 0) for part in parts))
+    def read_s(*parts: Part) -> float:
+        """What is kept in the PC's memory comes over the card's link."""
+        found = [rows[str(part)] for part in parts if str(part) in rows]
+        return sum(row.card_bytes / bytes_per_s + row.host_bytes / HOST_LINK_BYTES_PER_S for row in found)
 
     text = config.thinker.text
-    thinker = read(Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_HEAD, Part.SMALL)
-    experts = read(Part.THINKER_EXPERTS)
+    thinker = read_s(Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_HEAD, Part.SMALL)
+    experts = read_s(Part.THINKER_EXPERTS)
     token = thinker + experts * text.num_experts_per_tok / max(text.num_experts, 1)
-    prefill = thinker + experts + read(Part.AUDIO_ENCODER)
+    prefill = thinker + experts + read_s(Part.AUDIO_ENCODER)
     if config.talker is None:
-        return END_OF_TURN_S + (prefill + token) / bytes_per_s, None
+        return END_OF_TURN_S + prefill + token, None
     talker = config.talker.text
-    frame = read(Part.TALKER_ATTENTION, Part.TALKER_SHARED, Part.TALKER_CODES, Part.CODE2WAV)
-    frame += read(Part.TALKER_EXPERTS) * talker.num_experts_per_tok / max(talker.num_experts, 1)
+    frame = read_s(Part.TALKER_ATTENTION, Part.TALKER_SHARED, Part.TALKER_CODES, Part.CODE2WAV)
+    frame += read_s(Part.TALKER_EXPERTS) * talker.num_experts_per_tok / max(talker.num_experts, 1)
     layers = config.talker.code_predictor
     per_layer = 2 * (layers.hidden_size * (sum(layers.qkv_sizes) + layers.qkv_sizes[0] + 3 * layers.intermediate_size))
     steps = config.talker.num_code_groups - 1
-    frame += steps * (per_layer * layers.num_hidden_layers + 2 * layers.vocab_size * layers.hidden_size)
-    first = END_OF_TURN_S + (prefill + token + frame) / bytes_per_s
-    factor = (frame + token * TOKENS_PER_S_OF_SPEECH * FRAME_S) / bytes_per_s / FRAME_S
-    return first, factor
+    a_step = per_layer * layers.num_hidden_layers + 2 * layers.vocab_size * layers.hidden_size
+    frame += steps * a_step / bytes_per_s
+    return END_OF_TURN_S + prefill + token + frame, frame / FRAME_S + token * TOKENS_PER_S_OF_SPEECH
 
 
 def known_shapes() -> dict[str, dict[str, Any]]:

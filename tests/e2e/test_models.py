@@ -60,10 +60,10 @@ def announced(app: Desktop, words: str) -> bool:
 
 
 def spoken_exchange(app: Desktop) -> None:
-    n_before = len(turns(app.transcript, "Sightline"))
+    """The first one: until something has been said the first screen stands where the transcript will be."""
     ask_by_voice(app, QUESTIONS[0])
     app.wait_state("Speaking", limit_s=120)
-    app.wait_until(lambda: len(turns(app.transcript, "Sightline")) > n_before, "the answer is written down", 120)
+    app.wait_until(lambda: len(turns(app.transcript, "Sightline")) > 0, "the answer is written down", 120)
     app.wait_state("Listening", limit_s=120)
 
 
@@ -99,7 +99,7 @@ def test_from_a_fresh_start_to_another_model(user: Session, hub: Hub) -> None:
     stored = json.loads((Path(user.environment["XDG_CONFIG_HOME"]) / "sightline" / "settings.json").read_text())
     folder = Path(stored["checkpoint"])
     assert folder.name == NAME
-    assert hub.n_bytes_sent <= total
+    assert hub.n_bytes_sent < total * 1.05  # once; a busy machine may let the held connection run into its time limit
     with user.app(stored) as app:
         app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
         assert NAME in app.status("Engine: ")

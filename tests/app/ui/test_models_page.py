@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
 
 from app.commands import ChangeSettings
 from app.models.ports import OnEvent
@@ -171,7 +171,16 @@ def test_removing_asks_first(desk: Desk, shop: ScriptedShop) -> None:
     page = open_page(desk)
     press(page, "Remove it")
     spin_until(lambda: QApplication.activeModalWidget() is not None, "the question")
-    press(QApplication.activeModalWidget(), "Yes")
+    box = QApplication.activeModalWidget()
+    assert isinstance(box, QMessageBox)
+    QTest.keyClick(box, Qt.Key.Key_Escape)  # “No” is what Esc and Enter mean
+    spin_until(lambda: QApplication.activeModalWidget() is None, "the question to be over")
+    assert shop.removed == []
+    press(page, "Remove it")
+    spin_until(lambda: QApplication.activeModalWidget() is not None, "the question again")
+    again = QApplication.activeModalWidget()
+    assert isinstance(again, QMessageBox)
+    QTest.keyClick(again.button(QMessageBox.StandardButton.Yes), Qt.Key.Key_Space)
     spin_until(lambda: shop.removed == ["P--Big-int4"], "the removal")
 
 
