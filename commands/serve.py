@@ -50,7 +50,7 @@ def main(
     `make_detector` is what finds the user's turns when a client asks for `server_vad`; without it none can. `load`
     makes the model from the options (default: `model.load`); it runs on the model's thread.
     """
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("websockets").setLevel(logging.WARNING)
     # Read when torch is imported, later: threads that wait for work must sleep, not spin. On a busy machine a spinning
@@ -83,12 +83,13 @@ def _say(message: str) -> None:
     sys.stderr.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of `main.py engine`."""
+    made = argparse.ArgumentParser(
         prog="sightline engine",
         description="The model behind a WebSocket that speaks OpenAI's Realtime protocol.",
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, help="checkpoint directory (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--port", type=int, default=0, help="port to listen on (default 0: any free one)")
@@ -113,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host-expert-layers", type=int, default=0, help="keep the experts of that many layers in host memory")
     add("--graphs", default="auto", help="decode in graphs: cuda, static (not captured), off (default: cuda on a GPU)")
     add("--exit-with-stdin", action="store_true", help="end when stdin is closed, so that no engine outlives its app")
-    return parser
+    return made
 
 
 def _positive(text: str) -> int:

@@ -26,7 +26,7 @@ MAX_PICTURES = 600
 FEED_AT_MOST_S = 0.5
 """Sound given to the model in one piece when it has to catch up, so that a cancellation never waits for more."""
 
-FEED_AT_MOST_CHARS = 240
+FEED_AT_MOST_CHARS = 160
 """The same for text. It is cut where one word follows another, so that its tokens are those of the whole."""
 
 _BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])")
@@ -117,10 +117,19 @@ class TurnInput:
         if isinstance(entry, Picture):
             self._remember(session.see(decode_picture(entry.data, "image"), at_s=entry.at_s))
         elif isinstance(entry, Words):
-            self._remember(session.read(entry.text, role=entry.role, goes_on=entry.goes_on))
+            try:
+                self._remember(session.read(entry.text, role=entry.role, goes_on=entry.goes_on))
+            except ValueError:
+                self._drop_the_rest()
+                raise
             self._n_read = len(self.handles)
         else:
             self._remember(session.hear(self._sound_in_a_row(entry), rate_hz=entry.rate_hz))
+
+    def _drop_the_rest(self) -> None:
+        """There is no room for a text: the pieces that follow would only be refused one by one."""
+        while self.n_fed < len(self.entries) and isinstance(self.entries[self.n_fed], Words):
+            self.n_fed += 1
 
     def _sound_in_a_row(self, first: Sound) -> Samples:
         pieces = [first.pcm]

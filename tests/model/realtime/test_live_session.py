@@ -8,7 +8,7 @@ import pytest
 from model.errors import InputError
 from model.realtime.dialects import GA, SIGHTLINE, Dialect
 from tests.model.realtime.harness import Harness, jpeg64, pcm16
-from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
+from tests.model.realtime.scripted import Options, ScriptedFlash, ScriptedSession
 
 
 def message(role: str, text: str) -> dict[str, object]:
@@ -634,3 +634,41 @@ def test_a_long_conversation_holds_on_to_nothing_old() -> None:
     assert newest.previous is not None
     assert newest.previous.previous is None
     assert client.live.talk.turn.inputs == []
+
+
+def test_a_long_text_is_read_in_pieces_between_which_a_cancel_is_served() -> None:
+    text = " ".join(["many", "words", "one", "after", "another"] * 2_600)
+    client = Harness()
+    client.say("conversation.item.create", item=message("user", text))
+    client.say("response.create")
+    client.work(5)
+    assert client.session.calls == ["read"] * 5
+    assert max(len(value) for _, value in client.session.held) <= 300
+    client.say("response.cancel")
+    assert client.last("response.done")["response"]["status"] == "cancelled"
+    client.reply()
+    assert "".join(value for kind, value in client.session.held if kind == "user") == text
+
+
+def test_a_text_that_does_not_fit_is_one_error() -> None:
+    class Full(ScriptedSession):
+        def read(self, text: str, role: str = "user", *, goes_on: bool = False) -> int:
+            if sum(len(value) for _, value in self.held) > 2_000:
+                raise InputError("the current turn needs more positions")
+            return super().read(text, role, goes_on=goes_on)
+
+    class Small(ScriptedFlash):
+        def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
+            made = Full(Options(instructions or "", voice or ""), self.words)
+            self.sessions.append(made)
+            return made
+
+    client = Harness(Small())
+    client.say("conversation.item.create", item=message("user", "many words " * 1_000))
+    for _ in range(100):
+        try:
+            if not client.live.work(True, 1.0, 0.0):
+                break
+        except ValueError as error:
+            client.live.model_refused(error)
+    assert client.types.count("error") == 1
