@@ -17,7 +17,10 @@ from typing import Any
 
 import platformdirs
 
+from app.engine.target import fingerprint_of, header
+from app.keys import Keys
 from app.safety import DEFAULT_PHRASES, SafetyList
+from app.tools.mcp_servers import read_entry
 
 FILE_NAME = "settings.json"
 MAX_FILE_BYTES = 1_000_000
@@ -113,6 +116,7 @@ class Settings:
 
 _DEFAULTS = Settings()
 _LINES = frozenset({"engine_headers", "tools_off", "mcp_servers", "mcp_allowed"})
+_SECRETS = frozenset({"engine_token"})
 _OPTIONAL_TEXT = frozenset({"microphone", "speaker"})
 
 
@@ -129,7 +133,19 @@ def _check(name: str, value: object, default: object, metadata: Mapping[str, Any
     if name in _LINES:
         if not isinstance(value, (list, tuple)) or not all(isinstance(line, str) for line in value):
             raise wrong
+        try:
+            for line in value if name == "mcp_servers" else ():
+                read_entry(line)
+            for line in value if name == "engine_headers" else ():
+                header(line)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
         return tuple(value)
+    if name == "engine_fingerprint" and isinstance(value, str):
+        try:
+            return fingerprint_of(value)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
     if name in _OPTIONAL_TEXT and value is None:
         return None
     if isinstance(default, bool):
@@ -171,16 +187,36 @@ class SettingsStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder if folder is not None else config_dir()) / FILE_NAME
+        # A folder that was named is no user's own: nothing of it may reach the system's keyring.
+        self.keys = Keys(self.path.parent, use_keyring=folder is None)
         self.messages: list[str] = []
         """What went wrong while loading, for the user."""
         self._unknown: dict[str, Any] = {}
-        self.settings = self._load()
+        self.settings = self._with_key(self._load())
 
     def change(self, changes: Mapping[str, object]) -> Settings:
         """Validates, keeps and writes. Raises SettingsError (nothing changed) or OSError (changed, but not written)."""
-        self.settings = self.settings.validated(changes)
+        before = self.settings
+        self.settings = before.validated(changes)
         self._write()
+        after = self.settings
+        if after.engine_url and (before.engine_url, before.engine_token) != (after.engine_url, after.engine_token):
+            self.keys.put(after.engine_url, after.engine_token)
         return self.settings
+
+    def _with_key(self, settings: Settings) -> Settings:
+        """The engine's key stands apart from the settings; one that an older version left among them is moved."""
+        if not settings.engine_url:
+            return settings
+        if not settings.engine_token:
+            return replace(settings, engine_token=self.keys.get(settings.engine_url))
+        self.settings = settings
+        try:
+            self.keys.put(settings.engine_url, settings.engine_token)
+            self._write()
+        except OSError as error:
+            self.messages.append(f"The engine's key could not be moved out of {self.path} ({error.strerror}).")
+        return settings
 
     def _load(self) -> Settings:
         try:
@@ -224,7 +260,7 @@ class SettingsStore:
         data: dict[str, Any] = dict(self._unknown)
         for f in fields(Settings):
             value = getattr(self.settings, f.name)
-            if value != getattr(_DEFAULTS, f.name):
+            if value != getattr(_DEFAULTS, f.name) and f.name not in _SECRETS:
                 data[f.name] = list(value) if isinstance(value, tuple) else value
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".settings-", dir=self.path.parent)

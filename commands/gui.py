@@ -15,7 +15,7 @@ from commands.errors import EXIT_FAILED, CommandError
 if TYPE_CHECKING:
     from app.interface import AssistantInterface
     from app.models.ports import ModelShop
-    from app.ui.ports import DeviceChoice, DeviceKind, Picture
+    from app.ui.ports import DeviceChoice, DeviceKind, Picture, ToolsShown
     from commands.compose import Desktop
 
 
@@ -51,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
                 compose=window.compose,
                 list_devices=window.list_devices,
                 latest_picture=window.latest_picture,
+                tools=window.tools,
                 model_shop=window.model_shop,
             )
         )
@@ -74,6 +75,12 @@ class _Window:
 
         self._desktop = Desktop(self._store)
         return self._desktop.compose()
+
+    def tools(self) -> ToolsShown:
+        from app.ui.ports import ToolsShown
+
+        tools = self._desktop.tools if self._desktop is not None else None
+        return ToolsShown(tools.toolbox.offered(), tools.toolbox.problems()) if tools is not None else ToolsShown()
 
     def model_shop(self) -> ModelShop:
         from commands.model_shop import ProcessShop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from app.settings import Settings
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     # For the type only: importing it takes half a second, which the window must not wait for.
     from app.interface import AssistantInterface
     from app.models.ports import ModelShop
+    from app.tools.toolbox import Offered
 
 DeviceKind = Literal["microphone", "speaker", "pictures"]
 
@@ -40,6 +41,14 @@ class Picture(Protocol):
     def rgb(self) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ToolsShown:
+    """What the settings list. `problems`: of MCP servers that do not work, why."""
+
+    tools: tuple[Offered, ...] = ()
+    problems: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class WindowParts:
     """Everything that is not Qt.
@@ -54,5 +63,7 @@ class WindowParts:
     compose: Callable[[], AssistantInterface]
     list_devices: Callable[[DeviceKind], list[DeviceChoice]]
     latest_picture: Callable[[], Picture | None]
+    tools: Callable[[], ToolsShown] = ToolsShown
+    """The tools as they are now; must return at once."""
     model_shop: Callable[[], ModelShop] | None = None
     """Makes what the Models page works with, when it is opened first; None: there is no such page."""

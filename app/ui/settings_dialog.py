@@ -29,8 +29,12 @@ from PySide6.QtWidgets import (
 
 from app.commands import ChangeSettings
 from app.settings import Settings, SettingsError
+from app.ui.fields import add_note, add_row
 from app.ui.fitting import FocusFollower, fit_to_screen
 from app.ui.pickers import Pickers
+from app.ui.ports import ToolsShown
+from app.ui.remote_page import RemotePage
+from app.ui.tools_page import ToolsPage
 from app.view import EngineInfo
 
 Value = object
@@ -58,7 +62,13 @@ class SettingsDialog(QDialog):
     models_wanted = Signal()
 
     def __init__(
-        self, settings: Settings, engine: EngineInfo, pickers: Pickers, parent: QWidget | None = None, page: str = ""
+        self,
+        settings: Settings,
+        engine: EngineInfo,
+        pickers: Pickers,
+        parent: QWidget | None = None,
+        page: str = "",
+        tools: ToolsShown | None = None,
     ) -> None:
         """Opens on `page` ("devices", "engine"), else on the first."""
         super().__init__(parent)
@@ -76,6 +86,8 @@ class SettingsDialog(QDialog):
             "devices": ("De&vices", self._devices_page()),
             "look": ("&Look and keys", self._look_page(settings)),
             "engine": ("&Engine", self._engine_page(settings)),
+            "remote": ("&Remote", self._remote_page(settings)),
+            "tools": ("&Tools", self._tools_page(settings, tools or ToolsShown())),
         }
         for title, widget in pages.values():
             self.tabs.addTab(_scrolling(widget), title)
@@ -192,19 +204,16 @@ class SettingsDialog(QDialog):
         self._note(form, checkpoint, "Empty: the one that comes with Sightline.")
         self._readers["checkpoint"] = lambda: checkpoint.text().strip()
         self._choice(form, "quantize", "&Weights", QUANTIZE, settings.quantize)
-        url = QLineEdit(settings.engine_url)
-        self._row(form, "&Remote engine", url)
-        self._note(
-            form,
-            url,
-            "Empty: the engine on this machine. With a remote engine (ws://…) your voice and pictures leave this "
-            "machine; a notice shows it all the time.",
-        )
-        self._readers["engine_url"] = lambda: url.text().strip()
-        token = QLineEdit(settings.engine_token)
-        token.setEchoMode(QLineEdit.EchoMode.Password)
-        self._row(form, "Remote engine's to&ken", token)
-        self._readers["engine_token"] = lambda: token.text().strip()
+        return page
+
+    def _remote_page(self, settings: Settings) -> QWidget:
+        page, form = self._page()
+        self._readers |= RemotePage(form, settings).readers
+        return page
+
+    def _tools_page(self, settings: Settings, tools: ToolsShown) -> QWidget:
+        page, form = self._page()
+        self._readers |= ToolsPage(form, settings, tools.tools, tools.problems).readers
         return page
 
     # --- fields -----------------------------------------------------------------------------------------------------
@@ -221,18 +230,10 @@ class SettingsDialog(QDialog):
 
     def _note(self, form: QFormLayout, field: QWidget | None, text: str) -> None:
         """What must be known about the field above, for eyes and for screen readers."""
-        note = QLabel(text)
-        note.setWordWrap(True)
-        note.setObjectName("muted")
-        if field is not None:
-            field.setAccessibleDescription(text)
-        form.addRow(note)
+        add_note(form, field, text)
 
     def _row(self, form: QFormLayout, text: str, field: QWidget) -> None:
-        label = QLabel(text)
-        label.setBuddy(field)
-        field.setAccessibleName(text.replace("&", ""))
-        form.addRow(label, field)
+        add_row(form, text, field)
 
     def _choice(
         self,

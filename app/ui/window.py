@@ -55,6 +55,7 @@ class MainWindow(QMainWindow):
         self._bridge = bridge
         self._stored_settings = parts.settings
         self._settings = parts.settings()
+        self._tools = parts.tools
         self.view = View()
         self._drawn = False
         self._look: tuple[str, bool, bool, float] | None = None
@@ -257,7 +258,7 @@ class MainWindow(QMainWindow):
             return
         self._settings = self._stored_settings()
         pickers = Pickers(self._list_devices)
-        dialog = SettingsDialog(self._settings, self.view.engine, pickers, self, page)
+        dialog = SettingsDialog(self._settings, self.view.engine, pickers, self, page, self._tools())
         pickers.setParent(dialog)
         pickers.picked.connect(self._bridge.send)
         pickers.show_devices(self.view.devices)
