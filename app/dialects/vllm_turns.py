@@ -124,11 +124,13 @@ class VllmTurns(Dialect):
         return heard if self._reply is not None and not self._cancelled else []
 
     def _over(self, status: str, why: str) -> list[Json]:
+        """The present answer is made; the app has been told already when it was cancelled."""
         reply, self._reply = self._reply, None
-        if self._waiting is not None:
-            turn, self._waiting = self._waiting, None
+        was_told, self._cancelled = self._cancelled, False
+        turn, self._waiting = self._waiting, None
+        if turn is not None:
             self._later += [(0.0, message) for message in self._begin(turn)]
-        if reply is None or (self._cancelled and self._reply is None):
+        if reply is None or was_told:
             return []
         details = {"error": {"message": why}} if why else None
         done = {"id": reply, "status": status, "status_details": details}

@@ -158,7 +158,10 @@ def _no_tls(url: str) -> Disconnected:
 
 async def _no_answer(url: str, host: str) -> Disconnected:
     """It hung up in the middle of the greeting: a port that wants TLS does that, and one that is no web server."""
-    if urlsplit(url).scheme == "ws" and await _speaks_tls(url):
+    speaks_tls = await _speaks_tls(url)
+    if urlsplit(url).scheme == "wss" and not speaks_tls and await _accepts(url):
+        return _no_tls(url)
+    if urlsplit(url).scheme == "ws" and speaks_tls:
         return Disconnected(
             f"{url} wants an encrypted connection.", "The address begins with wss:// instead of ws://.", final=True
         )
