@@ -46,7 +46,8 @@ def _words(turn: TranscriptTurn, was: TranscriptTurn | None, everything: bool) -
     if turn.role == "user":
         heard = turn.spoken and turn.text and (was is None or was.text != turn.text)
         return f"You said: {turn.text}" if heard else ""
-    over = turn.role == "assistant" and turn.done and (was is None or not was.done)
+    # Without a reply's number it is not the model's: it was read or seen, and has been said as it came.
+    over = turn.role == "assistant" and turn.reply > 0 and turn.done and (was is None or not was.done)
     if not over or not turn.text or (turn.spoken and turn.heard_ms > 0 and not everything):
         return ""
     return f"{turn.text} ({turn.cut_by})" if turn.cut and turn.cut_by else turn.text

@@ -485,6 +485,7 @@ class Assistant:
             judges=self._abilities.judges,
             words_of_turn=self._abilities.takes_back,
             speech=settings.speech,
+            says=self._abilities.says,
             reply_limit_s=settings.reply_limit_s,
             announce=settings.announce,
             check_answers=settings.check_answers,

@@ -45,7 +45,7 @@ def go_on_checking(step: Step) -> None:
     reply = step.state.reply
     running = reply is not None and reply.ask.check
     waiting = any(ask.check for ask in step.state.asks)
-    others = any(not ask.check for ask in step.state.asks)
+    others = any(not (ask.check or ask.said) for ask in step.state.asks)
     if step.state.utterance is not None or step.state.push_to_talk or others or not step.state.camera_on:
         step.set(check=None, asks=tuple(ask for ask in step.state.asks if not ask.check))
         if running:

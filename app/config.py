@@ -33,6 +33,8 @@ class Config:
     """As is one that says nothing at all for so long while it owes a reply."""
     thinking_cue_s: float = 0.9
     """The "thinking" earcon comes when a reply takes longer."""
+    says: bool = False
+    """The engine can speak given words exactly; otherwise screen readers are given them."""
     reply_limit_s: float = 60.0
     """Longest reply."""
     check_answers: bool = False

@@ -93,6 +93,14 @@ class SendResults:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakWords:
+    """The engine speaks this text exactly, as reply number `reply`, and forgets it afterwards."""
+
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelReply:
     """`response_id` None: the one that is about to be created."""
 
@@ -257,6 +265,7 @@ Effect = (
     | CommitInput
     | SendText
     | CreateReply
+    | SpeakWords
     | RunTool
     | AnswerPermission
     | SendResults

@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.sounds import Samples, Sounds
 from app.translator import Translator
 from app.view import Announcement, Problem, TranscriptTurn
-from app.wire import picture_item, response_create, restored_item, sound_append, text_item, tool_result
+from app.wire import picture_item, response_create, restored_item, sound_append, speak_words, text_item, tool_result
 from model.realtime.events import (
     ConversationItemDelete,
     ConversationItemTruncate,
@@ -96,7 +96,6 @@ class Performer:
             case fx.ReadText() | fx.WatchText() | fx.LookAt():
                 self._look(effect)
             case fx.Say(text):
-                # Until the engine can say given words, the screen reader does.
                 if text:
                     self._announce(Announcement(text))
             case fx.Announce(announcement):
@@ -189,6 +188,11 @@ class Performer:
                     self._feed(early)
                 max_tokens = min(MAX_TOKENS, int(limit_s * TOKENS_PER_S) + SPARE_TOKENS)
                 send(response_create(reply, self.settings.speech and spoken, max_tokens))
+            case fx.SpeakWords(reply, text):
+                self.translator.began()
+                for early in self.translator.asked(reply, self._clock()):
+                    self._feed(early)
+                send(speak_words(reply, text))
             case fx.SendResults(outputs, picture):
                 for call_id, output in outputs:
                     send(tool_result(call_id, output))

@@ -10,14 +10,16 @@ from dataclasses import replace
 
 from app.effects import LookAt, ReadText, Say, WatchText
 from app.events import InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
-from app.state import Reading, State, Step
-from app.turns import cut, find_turn, put_turn
+from app.state import Ask, Engine, Reading, State, Step
+from app.turns import cut, find_turn, put_turn, serve
 from app.view import ReadingView, TranscriptTurn
 
 LETTERS_PER_S = 15.0
 """How fast a passage is taken to be said when nobody reports its end: about 180 words a minute."""
 BETWEEN_S = 0.5
 LONGEST_SPELT = 80
+WORDS_LIMIT_S = 120.0
+"""Longest speech of one passage."""
 
 QUESTIONS = {
     "codes": "Is there a code?",
@@ -57,7 +59,7 @@ def moved(step: Step, event: ReadingMoved) -> None:
         case "pause":
             if reading.active:
                 step.set(reading=replace(reading, active=False))
-                step.do(Say(""))
+                _hush(step)
                 step.say("Reading paused.")
             else:
                 _read(step, reading.at)
@@ -73,7 +75,7 @@ def moved(step: Step, event: ReadingMoved) -> None:
         case "spell":
             text, _ = reading.passages[reading.at]
             step.set(reading=replace(reading, active=False))
-            step.do(Say(spelt(text)))
+            _speak(step, spelt(text))
 
 
 def instant_text_set(step: Step, event: InstantTextSet) -> None:
@@ -100,7 +102,7 @@ def sight_seen(step: Step, event: SightSeen) -> None:
 def answer(step: Step, text: str) -> None:
     """An answer that is not the model's: in the transcript, and said."""
     put_turn(step, TranscriptTurn(step.next_turn(), "assistant", step.at_s, text, done=True))
-    step.do(Say(text))
+    _speak(step, text)
 
 
 def go_on(step: Step, before: State) -> None:
@@ -111,12 +113,13 @@ def go_on(step: Step, before: State) -> None:
     if _busy(step.state):
         step.set(reading=replace(reading, active=False))
         if not _busy(before):
-            step.do(Say(""))
+            _hush(step)
         return
-    if step.at_s < reading.due_s:
+    if _speaking(step.state) or _speaking(before) or step.at_s < reading.due_s:
         return
     if reading.at + 1 < len(reading.passages):
         _read(step, reading.at + 1)
+        serve(step)
     else:
         end_reading(step)
 
@@ -131,7 +134,7 @@ def end_reading(step: Step, cut_by: str = "") -> None:
     if turn is not None and not turn.done:
         put_turn(step, replace(turn, done=True, cut=not whole, cut_by="" if whole else cut_by or "stopped"))
     if reading.active and cut_by:
-        step.do(Say(""))
+        _hush(step)
     step.set(reading=replace(reading, active=False))
 
 
@@ -179,18 +182,51 @@ def _read(step: Step, at: int) -> None:
     text, doubtful = reading.passages[at]
     said = f"{text} Doubtful: {', '.join(doubtful)}." if doubtful else text
     heard = max(reading.heard, at + 1)
-    due_s = step.at_s + len(said) / LETTERS_PER_S + BETWEEN_S
+    due_s = step.at_s + (0.0 if _has_voice(step.state) else len(said) / LETTERS_PER_S) + BETWEEN_S
     step.set(reading=replace(reading, at=at, heard=heard, active=True, due_s=due_s))
     shown = "\n".join(marked(*passage) for passage in reading.passages[:heard])
     before = find_turn(step, reading.turn)
     at_s = before.at_s if before is not None else step.at_s
     whole = heard == len(reading.passages)
     put_turn(step, TranscriptTurn(reading.turn, "assistant", at_s, shown, done=whole))
-    step.do(Say(said))
+    _speak(step, said)
+
+
+def _has_voice(state: State) -> bool:
+    """The engine speaks given words, so that their end is known; otherwise screen readers do."""
+    return state.config.says and state.config.speech and state.engine is Engine.READY
+
+
+def _speaking(state: State) -> bool:
+    """Given words are being spoken, or are about to be."""
+    return (state.reply is not None and bool(state.reply.ask.said)) or any(ask.said for ask in state.asks)
+
+
+def _speak(step: Step, text: str) -> None:
+    """Exactly these words, instead of those that are being spoken."""
+    if not _has_voice(step.state):
+        step.do(Say(text))
+        return
+    _hush(step)
+    ask = Ask(turn=0, at_s=step.at_s, said=text, picture=False, limit_s=WORDS_LIMIT_S)
+    step.set(asks=(ask, *step.state.asks))
+
+
+def _hush(step: Step) -> None:
+    """No more of the given words."""
+    step.set(asks=tuple(ask for ask in step.state.asks if not ask.said))
+    reply = step.state.reply
+    if reply is not None and reply.ask.said:
+        cut(step, "")
+    elif not _has_voice(step.state):
+        step.do(Say(""))
 
 
 def _busy(state: State) -> bool:
-    return state.utterance is not None or state.reply is not None or bool(state.asks) or state.push_to_talk
+    """Somebody speaks or asks; a sound over our own words is not decided yet, and may be a cough."""
+    talking = state.utterance is not None and not state.utterance.overlap
+    answering = state.reply is not None and not state.reply.ask.said
+    return talking or answering or any(not ask.said for ask in state.asks) or state.push_to_talk
 
 
 def _make_room(step: Step) -> None:

@@ -325,17 +325,19 @@ def forget_engine(step: Step) -> None:
         step.set(aside=None)
     reply = step.state.reply
     if reply is not None and not reply.replay and not reply.done:
-        kept = not (reply.ask.narration or reply.ask.check or reply.ask.outputs)
+        unasked = reply.ask.narration or reply.ask.check or bool(reply.ask.said)
+        kept = not (unasked or reply.ask.outputs)
         again = kept and not (reply.played or reply.ask.attempts)
         ask = replace(reply.ask, attempts=reply.ask.attempts + 1, streaming=False)
         step.reply(done=True)  # no engine to cancel it on
         cut(step, "engine lost", keep_sound=again, gone=True)
         if again:
             step.set(asks=(ask, *step.state.asks))
-        elif not reply.played and not (reply.ask.narration or reply.ask.check):
+        elif not reply.played and not unasked:
             notice(step, LOST)
     elif reply is not None:
         _lose_calls(step, reply)
+    step.set(asks=tuple(ask for ask in step.state.asks if not ask.said))
     if any(ask.outputs for ask in step.state.asks):
         step.set(asks=tuple(ask for ask in step.state.asks if not ask.outputs))
         notice(step, LOST)

@@ -86,6 +86,8 @@ class Ask:
     """Results of the tools that the reply before this called: (call, output)."""
     rounds: int = 0
     """Replies in a row before this one that called tools."""
+    said: str = ""
+    """Nobody asked: these words, read or seen without the model, are to be spoken exactly."""
     check: bool = False
     """An earlier question once more: the answer is compared, and neither played nor shown."""
 
@@ -212,7 +214,7 @@ class Reading:
     active: bool = True
     """It goes on by itself."""
     due_s: float = 0.0
-    """When the present passage has probably been said."""
+    """When the present passage has probably been said, where nobody reports its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from app.effects import (
     SaveTurn,
     SendResults,
     SendText,
+    SpeakWords,
     StreamSound,
     TruncateReply,
 )
@@ -59,7 +60,7 @@ def show_reply(
     step: Step, reply: Reply, *, heard_ms: int, cut_by: str = "", done: bool = False, is_read: bool = False
 ) -> None:
     """Puts what was heard of a reply into the transcript; nothing where nothing was heard, unless it `is_read`."""
-    if reply.replay or reply.ask.check:
+    if reply.replay or reply.ask.check or reply.ask.said:
         return
     spoken = reply.n_samples > 0
     if is_read or (done and not cut_by):
@@ -163,10 +164,13 @@ def serve(step: Step) -> None:
         step.set(commits=(*step.state.commits, ask.turn))
     elif ask.outputs:
         step.do(SendResults(ask.outputs, ask.picture and step.state.camera_on))
-    else:
+    elif not ask.said:
         item_id = _prompt_id(ask, number) if ask.narration or ask.check else None
         step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id))
-    step.do(CreateReply(number, ask.limit_s, spoken=not ask.check))
+    if ask.said:
+        step.do(SpeakWords(number, ask.said))
+    else:
+        step.do(CreateReply(number, ask.limit_s, spoken=not ask.check))
     step.set(
         asks=rest,
         reply=Reply(
@@ -177,7 +181,7 @@ def serve(step: Step) -> None:
             speech=step.state.config.speech and not ask.check,
             active_at_s=step.at_s,
             speculative=not ask.ended,
-            cued=ask.narration or ask.check or bool(ask.outputs),
+            cued=ask.narration or ask.check or bool(ask.outputs or ask.said),
             picture=step.state.picture if ask.utterance is not None else b"",
         ),
         picture=b"",
@@ -234,6 +238,9 @@ def finish(step: Step, heard_ms: int) -> None:
     if reply.ask.check:
         _finish_check(step, reply)
         return
+    if reply.ask.said:
+        _finish_words(step, reply)
+        return
     if reply.waits_for_tools and not reply.failure and not reply.limited:
         step.reply(over_at_ms=heard_ms)
         return
@@ -275,6 +282,14 @@ def _finish_check(step: Step, reply: Reply) -> None:
     if check is not None and not reply.failure:
         step.set(check=replace(check, answers=(*check.answers, reply.text)))
     step.set(reply=None)
+    resume(step)
+
+
+def _finish_words(step: Step, reply: Reply) -> None:
+    """Given words have been spoken; where the engine could not, screen readers get them."""
+    step.set(reply=None)
+    if reply.failure or not reply.played:
+        step.say(reply.ask.said)
     resume(step)
 
 
@@ -378,7 +393,8 @@ def settle(step: Step) -> None:
             continue
         assert closing.heard_ms is not None
         read = not reply.speech and bool(reply.text) and not reply.speculative and not reply.ask.check
-        if not closing.gone and not reply.replay and not _heard_all(reply, closing.heard_ms) and not read:
+        kept = reply.replay or bool(reply.ask.said)  # nothing of the conversation's
+        if not closing.gone and not kept and not _heard_all(reply, closing.heard_ms) and not read:
             truncate(step, reply, closing.heard_ms)
             if closing.heard_ms <= 0:
                 forget_prompt(step, reply)

@@ -20,6 +20,7 @@ from model.realtime.events import (
     ResponseCreate,
     SessionConfig,
     SessionUpdate,
+    SightlineSay,
     Transcription,
     encode_base64,
 )
@@ -76,6 +77,11 @@ def restored_item(role: str, text: str) -> ConversationItemCreate:
     if role == "assistant":
         return ConversationItemCreate(Item("message", role="assistant", content=(Part("output_text", text=text),)))
     return ConversationItemCreate(Item("message", role="user", content=(Part("input_text", text=text),)))
+
+
+def speak_words(reply: int, text: str) -> SightlineSay:
+    """Exactly these words, in the session's voice; the model does not remember them."""
+    return SightlineSay(text, "none", {"reply": str(reply)}, f"{REPLY_EVENT_ID}{reply}")
 
 
 def response_create(reply: int, speech: bool, max_tokens: int | None) -> ResponseCreate:

@@ -28,7 +28,7 @@ from audio_io.player import Player
 from audio_io.segmenter import Segmenter
 from audio_io.turn_end import open_judge
 from commands.checkpoints import ROOT, model_label
-from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
+from commands.devices import ListeningEars, PlayingMouth, SeeingEyes, ToolSights
 from commands.tools import AppTools
 from model.prompts import DEFAULT_INSTRUCTIONS
 
@@ -89,7 +89,11 @@ class Desktop:
         except HistoryError as error:
             problems = (Problem("history", f"The conversation is not being kept. {error}", ""),)
         eyes = self.eyes
-        self.tools = AppTools(self.store, lambda: self.store.settings.camera_on and eyes.look() is not None)
+        self.tools = AppTools(
+            self.store,
+            lambda: self.store.settings.camera_on and eyes.look() is not None,
+            ToolSights(eyes.sights),
+        )
         parts = Parts(
             self._ears(host, settings, mouth.player),
             mouth,

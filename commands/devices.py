@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -200,6 +202,35 @@ def _name(reply: int) -> str:
 
 def _number(reply_id: str) -> int:
     return int(reply_id.removeprefix(REPLY_PREFIX))
+
+
+class ToolSights:
+    """`app.tools.sights.Sights` on the eyes: waits for the answer, on the tool's thread."""
+
+    def __init__(self, sights: Sights, timeout_s: float = 20.0) -> None:
+        self._sights = sights
+        self._timeout_s = timeout_s
+
+    def read_text(self) -> str:
+        return self._wait(self._sights.read)
+
+    def codes(self) -> str:
+        return self._wait(partial(self._sights.tell, "codes"))
+
+    def colour(self) -> str:
+        return self._wait(partial(self._sights.tell, "colour"))
+
+    def light(self) -> str:
+        return self._wait(partial(self._sights.tell, "light"))
+
+    def _wait(self, look: Callable[[Callable[[Answer], None]], bool]) -> str:
+        answers: SimpleQueue[Answer] = SimpleQueue()
+        if not look(answers.put):
+            raise ValueError("There is no picture: the camera is off, or gives none.")
+        try:
+            return in_words(answers.get(timeout=self._timeout_s))
+        except Empty:
+            raise ValueError("Looking took too long.") from None
 
 
 class SeeingEyes:

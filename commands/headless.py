@@ -35,7 +35,7 @@ from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
 from commands.checkpoints import model_label
 from commands.compose import make_engine
-from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes
+from commands.devices import REPLY_PREFIX, ListeningEars, PlayingMouth, SeeingEyes, ToolSights
 from commands.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_NO_SPEECH, EXIT_OUTPUT, EXIT_USAGE, CommandError, sound_exit
 from commands.tools import AppTools
 from model.prompts import DEFAULT_INSTRUCTIONS
@@ -94,7 +94,7 @@ class Headless:
         self.player = mouth.player
         self.engine = EngineHandle(make_engine, model_label)
         eyes = SeeingEyes(choice.watch or "none")
-        tools = AppTools(store, lambda: store.settings.camera_on and eyes.look() is not None)
+        tools = AppTools(store, lambda: store.settings.camera_on and eyes.look() is not None, ToolSights(eyes.sights))
         self._assistant = Assistant(
             Parts(
                 ListeningEars(make_listener, on_event=self._on_sound),

@@ -11,6 +11,8 @@ class Abilities:
 
     takes_back: bool = False
     """A reply that was begun on a guess can be taken back without a trace: the user's turn goes on."""
+    says: bool = False
+    """Words that are given can be spoken exactly (`sightline.say`)."""
     judges: bool = True
     """Words of a short utterance can be had without a reply to it."""
     tools: bool = True

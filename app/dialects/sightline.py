@@ -12,7 +12,7 @@ class Sightline(Dialect):
     key = "sightline"
     name = "Sightline's engine"
     input_rate_hz = 16_000
-    abilities = Abilities(takes_back=True)
+    abilities = Abilities(takes_back=True, says=True)
 
     def abilities_of(self, session: Json) -> Abilities:
         """Engines before tools refuse them; those that have them list them."""

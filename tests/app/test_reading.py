@@ -6,6 +6,7 @@ import pytest
 
 from app import effects as fx
 from app import events as ev
+from app.config import Config
 from app.phrases import phrase
 from app.reading import marked, reading_view, spelt
 from tests.app.test_conversation import Story, of
@@ -15,6 +16,10 @@ TEXT = (("Dear Ms Okafor,", ()), ("your parcel is here.", ("parcel",)), ("Call 5
 
 def said(effects: list[fx.Effect]) -> list[str]:
     return [effect.text for effect in of(fx.Say, effects)]
+
+
+def announced(effects: list[fx.Effect]) -> list[str]:
+    return [effect.announcement.text for effect in of(fx.Announce, effects)]
 
 
 def reading() -> Story:
@@ -145,3 +150,74 @@ def test_a_typed_phrase_never_reaches_the_engine_and_a_spoken_one_ends_its_answe
 def test_marks_and_spelling() -> None:
     assert marked("take tw0, or tw0", ("tw0",)) == "take tw0, (?) or tw0"
     assert spelt("A-1 b") == "capital A, dash, 1, space, b"
+
+
+# --- in the engine's voice ------------------------------------------------------------------------------------------
+
+
+def spoken(story: Story, number: int, at_s: float) -> list[fx.Effect]:
+    """The engine speaks reply `number`, and all of it is heard."""
+    story.reply("word ", number=number, at_s=at_s, done=True)
+    story.hear(80, number=number, at_s=at_s + 0.1)
+    return story.now(ev.PlaybackFinished(at_s + 0.2, number, 80))
+
+
+def voiced() -> Story:
+    story = Story(Config(says=True))
+    story.now(ev.ReadAsked(1.0))
+    assert of(fx.SpeakWords, story.now(ev.TextFound(2.0, TEXT))) == [fx.SpeakWords(1, "Dear Ms Okafor,")]
+    return story
+
+
+def test_an_engine_that_can_speaks_each_passage_when_the_one_before_was_heard() -> None:
+    story = voiced()
+    assert of(fx.SpeakWords, story.now(ev.Tick(30.0))) == []  # it is still being spoken
+    spoken(story, 1, 31.0)
+    assert of(fx.SpeakWords, story.now(ev.Tick(32.0))) == [fx.SpeakWords(2, "your parcel is here. Doubtful: parcel.")]
+    spoken(story, 2, 33.0)
+    assert of(fx.SpeakWords, story.now(ev.Tick(34.0))) == [fx.SpeakWords(3, "Call 555 0199.")]
+    spoken(story, 3, 35.0)
+    assert of(fx.SpeakWords, story.now(ev.Tick(50.0))) == []
+    assert [role for role, _, _ in story.said] == ["user", "assistant"]
+    assert not of(fx.TruncateReply, story.effects)
+    assert not said(story.effects)
+    assert all("Okafor" not in words for words in announced(story.effects))  # heard once, not twice
+
+
+def test_leading_the_voice_cuts_what_it_says_and_a_question_ends_it() -> None:
+    story = voiced()
+    story.reply("word ", at_s=2.2)
+    moved = story.now(ev.ReadingMoved(2.4, "next"))
+    assert of(fx.CancelReply, moved)
+    following = story.now(ev.ReplyDone(2.6, "resp-1"))
+    assert of(fx.SpeakWords, following) == [fx.SpeakWords(2, "your parcel is here. Doubtful: parcel.")]
+    story.reply("word ", number=2, at_s=2.8)
+    assert of(fx.CancelReply, story.now(ev.ReadingMoved(3.0, "pause")))
+    assert of(fx.SpeakWords, story.now(ev.ReplyDone(3.1, "resp-2"), ev.Tick(60.0))) == []
+    asked = story.now(ev.TextEntered(61.0, "Who wrote this?"))
+    assert of(fx.SendText, asked)
+    assert not of(fx.TruncateReply, story.effects)
+
+
+def test_a_cough_does_not_end_the_reading_and_the_users_voice_does() -> None:
+    story = voiced()
+    story.reply("word ", at_s=2.2)
+    story.hear(40, at_s=2.3)
+    story.now(ev.VoiceStarted(2.4, 1), ev.VoiceDropped(2.6, 1))
+    assert story.state.reading is not None
+    assert story.state.reading.active
+    story.now(ev.VoiceStarted(3.0, 2), ev.Tick(4.5))
+    assert not story.state.reading.active
+
+
+def test_a_lost_engine_leaves_the_reading_to_the_screen_reader() -> None:
+    story = voiced()
+    story.now(ev.EngineLost(2.5, "gone"))
+    assert said(story.now(ev.Tick(4.0))) == ["your parcel is here. Doubtful: parcel."]
+    assert all(role != "notice" for role, _, _ in story.said)
+
+
+def test_what_is_read_is_announced_once() -> None:
+    story = reading()
+    story.now(ev.Tick(4.0), ev.Tick(9.0), ev.Tick(20.0), ev.Tick(21.0))
+    assert all("Okafor" not in words for words in announced(story.effects))
