@@ -53,7 +53,7 @@ def test_a_voice_interrupts_a_narration_as_it_does_a_reply() -> None:
     story.reply("A ", "long ", "tale ", word_ms=900, at_s=2.2)
     story.hear(900, at_s=3.0)
     assert kinds(story.now(ev.VoiceStarted(3.1, 1))) == [fx.PausePlayback]
-    assert of(fx.FlushPlayback, story.now(ev.Tick(4.0))) == [fx.FlushPlayback(1)]
+    assert of(fx.FlushPlayback, story.now(ev.Tick(4.2))) == [fx.FlushPlayback(1)]
     assert story.said[-1] == ("assistant", "A", "interrupted")
 
 
