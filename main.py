@@ -17,15 +17,16 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    lists the stored conversations; --show, --out and --delete take one
   models     plan, convert and check checkpoints
-  bench      measure: latency, turns-end, echo, reading, reference, turns, quantize, memory, card
+  bench      measure: latency, conversation, turns-end, echo, reading, reference, turns, quantize, memory, card
 
 Every command explains itself with --help.
 """
 
 BENCH_USAGE = """\
-usage: sightline bench {latency,turns-end,echo,reading,reference,turns,quantize,memory,card} [options]
+usage: sightline bench {latency,conversation,turns-end,echo,reading,reference,turns,quantize,memory,card} [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
+  conversation  the whole app in a conversation with a recorded voice: questions, pauses, a room, interruptions
   turns-end   is the end of a turn found soon, and is nobody cut off who only pauses
   echo        echo cancellation: how much is left, and whether interruptions are found
   reading     text in pictures: errors, order, what is read where there is none, time, memory
@@ -97,6 +98,10 @@ def _bench(arguments: list[str]) -> int:
             from commands import latency_bench
 
             return latency_bench.main(rest)
+        case "conversation":
+            from commands import conversation_bench
+
+            return conversation_bench.main(rest)
         case "turns-end":
             from audio_io import turns_bench
 

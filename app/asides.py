@@ -1,4 +1,4 @@
-"""Short utterances during a reply: "mm-hm" must not end it, "no" must.
+"""Utterances that count or not by their words: "mm-hm" must not end a reply, "no" must.
 
 The player is silent while the user speaks. An utterance that stays short is an aside: the engine is asked for its words
 (a commit without a reply) as soon as it is free, and they decide. Where nothing can be learnt, the reply goes on.
@@ -35,6 +35,15 @@ def shows_listening(text: str, voiced_s: float) -> bool:
     return len(words) > voiced_s * CHARS_PER_S + SPARE_CHARS
 
 
+STOPS = frozenset({"stop", "wait", "no", "quiet", "enough", "hold on", "be quiet", "shut up"})
+
+
+def ends_a_reply(text: str) -> bool:
+    """What silences a reply though Sightline was not called."""
+    words = normalise(text)
+    return words in STOPS or any(word in STOPS for word in words.split()[:2])
+
+
 def question_was_asked(step: Step) -> bool:
     """What was heard of the present reply ends with a question: then a short answer is an answer."""
     reply = step.state.reply
@@ -57,7 +66,7 @@ def begin_aside(step: Step, utterance: int, at_s: float, voiced_s: float) -> Non
     reply = step.state.reply
     if reply is not None and not reply.done:
         resume(step)  # the engine is busy for an unknown time; the reply goes on meanwhile
-    else:
+    elif reply is not None:
         pause(step)
     judge_when_free(step)
 
@@ -83,14 +92,27 @@ def aside_committed(step: Step, item_id: str) -> None:
         _close(step)
 
 
+def _is_meant(step: Step, aside: Aside, text: str) -> bool:
+    """Whether these words are the user's turn."""
+    phrase = normalise(step.state.config.wake_phrase)
+    if phrase:
+        return f" {phrase} " in f" {normalise(text)} "
+    return not shows_listening(text, aside.voiced_s)
+
+
 def aside_transcribed(step: Step, text: str | None) -> None:
     aside = step.state.aside
     assert aside is not None
     if aside.over:
         return
-    if text is None or is_answer(step, text) or shows_listening(text, aside.voiced_s):
+    answered = text is not None and is_answer(step, text)
+    if text is None or answered or not _is_meant(step, aside, text):
         step.do(DropSound(aside.utterance))
         _close(step)
+        may_stop = bool(text) and not answered and bool(step.state.config.wake_phrase)
+        if may_stop and step.state.reply is not None and ends_a_reply(text or ""):
+            step.earcon("interrupted")
+            cut(step, "interrupted")
         resume(step)
         return
     _close(step)

@@ -209,13 +209,14 @@ class Assistant:
             self._feed(ev.ProblemRaised(self._now(), Problem("settings", message, "")))
         for problem in self._startup_problems:
             self._feed(ev.ProblemRaised(self._now(), problem))
-        self._performer.start_engine()
         mouth, ears, eyes = self._parts.mouth, self._parts.ears, self._parts.eyes
+        # The ears first: what is said while the engine loads is kept, and loading it leaves little time for others.
+        ears.set_on(settings.microphone_on)
+        ears.start(self.post)
         mouth.set_volume(settings.volume)
         mouth.set_speech_rate(settings.speech_rate)
         mouth.start(self.post)
-        ears.set_on(settings.microphone_on)
-        ears.start(self.post)
+        self._performer.start_engine()
         eyes.set_on(settings.camera_on)
         eyes.start(self.post)
         self._refresh()
@@ -487,6 +488,7 @@ class Assistant:
             speech=settings.speech,
             says=self._abilities.says,
             reply_limit_s=settings.reply_limit_s,
+            wake_phrase=settings.wake_phrase if settings.called_only else "",
             announce=settings.announce,
             check_answers=settings.check_answers,
             safety=SafetyList(settings.safety_phrases),

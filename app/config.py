@@ -21,6 +21,8 @@ class Config:
     """It does so without replying to it, too."""
     words_of_turn: bool = True
     """The words that the engine gives for an item are those of the whole turn up to it (False: of that item alone)."""
+    wake_phrase: str = ""
+    """Only what holds these words is answered; "": everything is."""
     backchannel_s: float = 1.0
     """A voice during a reply that is shorter than this may be an "mm-hm": it is judged, not obeyed."""
     judge_pause_s: float = 1.5

@@ -367,7 +367,7 @@ def _tick(step: Step) -> None:
         and not utterance.silent
         and step.at_s - utterance.started_at_s >= config.backchannel_s
     ):
-        hearing.barge_in(step)
+        hearing.went_on(step)
     watch_aside(step)
     reply = step.state.reply
     thinking = reply is not None and not (reply.speculative or reply.played or reply.done or reply.cued)

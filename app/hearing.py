@@ -7,6 +7,7 @@ from dataclasses import replace
 from app.asides import abandon, begin_aside, question_was_asked
 from app.effects import DropSound, ForceVoice
 from app.events import PushToTalkSet, VoiceDropped, VoiceEnded, VoicePaused, VoiceResumed, VoiceStarted
+from app.safety import normalise
 from app.state import Ask, Engine, Step, Utterance
 from app.turns import add_ask, change_ask, cut, pause, put_user_turn, release, remove_ask, resume, say_failed
 
@@ -24,12 +25,18 @@ def voice_started(step: Step, event: VoiceStarted) -> None:
     step.set(utterance=Utterance(event.utterance, event.at_s, event.forced))
     if step.state.reply is None:
         abandon(step)
-        _hear(step)
+        if event.forced or not _must_call(step):
+            _hear(step)
         return
     pause(step)
     step.set(utterance=Utterance(event.utterance, event.at_s, event.forced, overlap=True))
     if event.forced:
         barge_in(step)
+
+
+def _must_call(step: Step) -> bool:
+    """Whether what is said counts only if it holds the wake phrase: then it is judged by its words when it is over."""
+    return bool(normalise(step.state.config.wake_phrase))
 
 
 def _hear(step: Step, turn: int | None = None, earlier: str = "") -> None:
@@ -72,7 +79,17 @@ def barge_in(step: Step) -> None:
 def after_overlap(step: Step) -> None:
     """The reply ended by itself while the user began to speak: then it is an ordinary turn."""
     utterance = step.state.utterance
-    if utterance is not None and utterance.overlap and step.state.reply is None:
+    if utterance is None or not utterance.overlap or step.state.reply is not None:
+        return
+    if _must_call(step) and not utterance.forced:
+        step.set(utterance=replace(utterance, overlap=False))
+    else:
+        barge_in(step)
+
+
+def went_on(step: Step) -> None:
+    """The voice during a reply has become too long to be an "mm-hm"."""
+    if not _must_call(step):
         barge_in(step)
 
 
@@ -100,6 +117,10 @@ def voice_resumed(step: Step, event: VoiceResumed) -> None:
 def voice_ended(step: Step, event: VoiceEnded) -> None:
     utterance = step.state.utterance
     if utterance is None or utterance.number != event.utterance:
+        return
+    if _must_call(step) and not utterance.forced and not _is_asked(step, utterance.number):
+        step.set(utterance=None)
+        begin_aside(step, utterance.number, utterance.started_at_s, event.voiced_s)
         return
     if utterance.overlap:
         if utterance.forced or event.voiced_s >= step.state.config.backchannel_s or question_was_asked(step):
@@ -134,6 +155,13 @@ def voice_dropped(step: Step, event: VoiceDropped) -> None:
     resume(step)
 
 
+def _is_asked(step: Step, utterance: int) -> bool:
+    """It is a turn already (the setting was changed meanwhile)."""
+    reply = step.state.reply
+    asked = [ask.utterance for ask in step.state.asks] + ([reply.ask.utterance] if reply is not None else [])
+    return utterance in asked
+
+
 def push_to_talk(step: Step, event: PushToTalkSet) -> None:
     if event.down == step.state.push_to_talk:
         return
@@ -144,4 +172,9 @@ def push_to_talk(step: Step, event: PushToTalkSet) -> None:
             if step.state.reply.played:
                 step.earcon("interrupted")
             cut(step, "interrupted")
+        utterance = step.state.utterance
+        if utterance is not None and not utterance.forced and _must_call(step):  # it is meant for us after all
+            step.set(utterance=replace(utterance, forced=True, overlap=False))
+            if not _is_asked(step, utterance.number):
+                _hear(step)
     step.do(ForceVoice(event.down))

@@ -95,6 +95,9 @@ class Settings:
     keep_history: bool = True
     check_answers: bool = True
     """After an answer with a number, a text or a danger in it, look again twice; say so when the answers differ."""
+    called_only: bool = False
+    """Answer only what holds `wake_phrase`."""
+    wake_phrase: str = "Sightline"
     detail: str = field(default="brief", metadata=_choice("brief", "normal", "full"))
     theme: str = field(default="system", metadata=_choice("system", "light", "dark", "high contrast"))
     font_scale: float = field(default=1.0, metadata=_bounds(0.5, 4.0))

@@ -100,7 +100,7 @@ class Segmenter:
         self._utterance: _Utterance | None = None
         self._muted = False
         self._patience_s = 0.0
-        self._trust = 1.0  # in the judge, when it takes what this speaker says for unfinished
+        self._trust = self.config.trust  # in the judge, when it takes what this speaker says for unfinished
 
     # --- state ---
 

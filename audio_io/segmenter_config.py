@@ -33,6 +33,8 @@ class SegmenterConfig:
     """Silence after which the judge is asked: it knows best just after the last word, silence sounds complete."""
     patience: tuple[tuple[float, float], ...] = ((0.5, 2.0), (0.9, 1.2), (0.95, 0.5), (0.97, 0.22))
     """(completeness, hang): the silence that ends what the judge finds so complete; straight lines between."""
+    trust: float = 0.5
+    """Share of the wait beyond hang_s that a voice nobody knows yet is given; it learns (see `Segmenter`)."""
     ahead_s: float = 0.5
     """So long before the expected end a reply is prepared: it takes about that, and mostly it is taken back before."""
     shortest_voiced_s: float = 0.12

@@ -64,8 +64,12 @@ class Choice:
 class Headless:
     """One conversation; use as a context manager. Every method raises CommandError with a message and an exit code."""
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(
+        self, choice: Choice, watch_events: Callable[[ev.Event, Sequence[Effect]], None] | None = None
+    ) -> None:
+        """`watch_events` gets every event and what followed from it, in the Assistant's thread."""
         self.choice = choice
+        self._watch_events = watch_events
         self._changed = threading.Condition()
         self._view = View()
         self._finished_files = 0
@@ -156,7 +160,8 @@ class Headless:
                 self._changed.notify_all()
 
     def _observe(self, event: ev.Event, effects: Sequence[Effect]) -> None:
-        del effects
+        if self._watch_events is not None:
+            self._watch_events(event, effects)
         with self._changed:
             if isinstance(event, ev.VoiceEnded):
                 self._heard_voice += 1
@@ -205,18 +210,28 @@ class Headless:
             if problem.code == "pictures":
                 raise CommandError(EXIT_USAGE, problem.message, problem.remedy)
 
-    def say(self, path: Path) -> None:
-        """Speaks a file into the microphone and waits until the reply has been heard."""
-        heard, finished = self._heard_voice, self._finished_files
+    def begin(self, sound: Path | Samples, name: str = "") -> None:
+        """Speaks a file, or float32 [n] at 16 kHz, into the microphone; does not wait."""
         try:
-            self._source.say(path)
+            self._source.say(sound, name or str(sound))
         except WavFileError as error:
             raise CommandError(sound_exit(error), error.message, error.remedy) from error
-        self._wait(lambda _: self._finished_files > finished, f"{path} was not heard to its end")
+
+    def wait_for(self, reached: Callable[[View], bool], what: str) -> None:
+        """Raises CommandError when it does not happen in time, or the engine is gone."""
+        self._wait(reached, what)
+
+    def say(self, path: Path | Samples, name: str = "") -> None:
+        """Speaks a file into the microphone and waits until the reply has been heard."""
+        heard, finished = self._heard_voice, self._finished_files
+        self.begin(path, name)
+        called = name or str(path)
+        self._wait(lambda _: self._finished_files > finished, f"{called} was not heard to its end")
         if not self._assistant.wait_handled(self.choice.timeout_s):
-            raise CommandError(EXIT_FAILED, f"{path} was not worked through.", "Use --timeout to wait longer.")
+            raise CommandError(EXIT_FAILED, f"{called} was not worked through.", "Use --timeout to wait longer.")
         if self._heard_voice == heard:
-            message = f"No speech was found in {path}{_why_no_speech(path)}."
+            why = _why_no_speech(path) if isinstance(path, Path) else ""
+            message = f"No speech was found in {called}{why}."
             raise CommandError(EXIT_NO_SPEECH, message, "Give a recording in which somebody speaks.")
         self._wait_answered()
 

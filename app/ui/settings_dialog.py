@@ -148,6 +148,7 @@ class SettingsDialog(QDialog):
         self._check(form, "speech", "Spo&ken replies", settings.speech)
         self._slider(form, "reply_limit_s", "Longest &reply", settings.reply_limit_s, (10, 300, 1.0), "{:.0f} seconds")
         self._check(form, "keep_history", "Keep conversations on this &machine", settings.keep_history)
+        self._check(form, "called_only", "Answer only when calle&d by name", settings.called_only)
         return page
 
     def _sound_page(self, settings: Settings) -> QWidget:

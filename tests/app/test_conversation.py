@@ -554,3 +554,42 @@ def test_an_engine_that_knows_items_alone_gets_its_pieces_joined() -> None:
     assert users_turn(story) == ("what can you", False)
     story.now(ev.UserTranscribed(3.6, "user-2", "do"))
     assert users_turn(story) == ("what can you do", True)
+
+
+def uncalled(words: str, *, at_s: float = 1.0, utterance: int = 1) -> tuple[Story, list[fx.Effect]]:
+    """Something is said while only calls are answered."""
+    story = Story(Config(wake_phrase="Sightline"))
+    story.ask(at_s, utterance)
+    heard = story.now(ev.InputCommitted(2.1, "user-1"), ev.UserTranscribed(2.3, "user-1", words))
+    return story, heard
+
+
+def test_what_does_not_call_is_not_answered_and_leaves_no_trace() -> None:
+    story, heard = uncalled("Did you see the game last night?")
+    assert kinds(heard) == [fx.DropSound, fx.DeleteItem]
+    assert (story.said, story.state.phase) == ([], Phase.LISTENING)
+
+
+@pytest.mark.parametrize("words", ["Sightline, what is this?", "What is this, sightline?"])
+def test_what_calls_is_answered(words: str) -> None:
+    story, heard = uncalled(words)
+    assert kinds(heard)[-3:] == [fx.StreamSound, fx.CommitInput, fx.CreateReply]
+    assert story.said == [("user", words, "")]
+
+
+def test_push_to_talk_needs_no_call() -> None:
+    story = Story(Config(wake_phrase="Sightline"))
+    story.now(ev.PushToTalkSet(0.9, True), ev.VoiceStarted(1.0, 1, forced=True), ev.PushToTalkSet(2.0, False))
+    assert kinds(story.now(ev.VoiceEnded(2.0, 1, 1.0))) == [fx.CommitInput, fx.CreateReply]
+
+
+@pytest.mark.parametrize(("words", "cut_by"), [("Stop it!", "interrupted"), ("The bus is late again.", "")])
+def test_during_a_reply_others_may_talk_but_a_stop_is_obeyed(words: str, cut_by: str) -> None:
+    story = Story(Config(wake_phrase="Sightline"))
+    story.now(ev.TextEntered(1.0, "Tell me a story"))
+    story.reply("One ", "two ", done=True)
+    story.hear(80)
+    story.now(ev.VoiceStarted(3.0, 2), ev.Tick(4.5), ev.VoiceEnded(5.0, 2, 2.0))
+    story.now(ev.InputCommitted(5.1, "user-2"), ev.UserTranscribed(5.3, "user-2", words))
+    assert [(role, cut) for role, _, cut in story.said] == [("user", ""), ("assistant", cut_by)]
+    assert not story.state.playback_paused

@@ -324,13 +324,13 @@ ACTIONS = st.tuples(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, min_size=5, max_size=60), st.booleans(), st.booleans())
-@example([("turn", 0), ("voice", 1), ("answer", 29), ("reply", 0), ("engine", 0)], False, False)
+@given(st.lists(ACTIONS, min_size=5, max_size=60), st.booleans(), st.booleans(), st.sampled_from(["", "ok"]))
+@example([("turn", 0), ("voice", 1), ("answer", 29), ("reply", 0), ("engine", 0)], False, False, "")
 def test_any_course_of_events_keeps_the_invariants_and_comes_to_rest(
-    actions: list[tuple[str, int]], speculate: bool, speech: bool
+    actions: list[tuple[str, int]], speculate: bool, speech: bool, wake_phrase: str
 ) -> None:
     world = World()
-    world.state = replace(world.state, config=Config(speculate=speculate, speech=speech))
+    world.state = replace(world.state, config=Config(speculate=speculate, speech=speech, wake_phrase=wake_phrase))
     world.happen("engine", 1)
     for what, choice in actions:
         world.happen(what, choice)

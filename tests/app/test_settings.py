@@ -84,7 +84,7 @@ def test_what_cannot_be_written_still_holds_for_this_run(tmp_path: Path) -> None
     assert store.settings.volume == 0.5
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=100)
 @given(st.dictionaries(st.sampled_from([*Settings.__dataclass_fields__, "other"]), JSON, max_size=6))
 def test_any_json_loads(tmp_path: Path, data: dict[str, object]) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps(data))

@@ -63,7 +63,7 @@ class ScriptedJudge:
         return self.answers.pop(0)
 
 
-CONFIG = SegmenterConfig(patience=((0.1, 2.0), (0.9, 0.25)))
+CONFIG = SegmenterConfig(patience=((0.1, 2.0), (0.9, 0.25)), trust=1.0)
 
 
 def level(value: float, seconds: float) -> Samples:
