@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.assistant import Assistant
 from app.engine.choice import target_of
@@ -30,18 +29,17 @@ from audio_io.turn_end import open_judge
 from commands.checkpoints import ROOT, model_label
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes, ToolSights
 from commands.tools import AppTools
+from model.checkpoint.place import checkpoint_folder
 from model.prompts import DEFAULT_INSTRUCTIONS
 
 LAUNCHER = (sys.executable, str(ROOT / "main.py"))
 
 
 def make_engine(choice: EngineChoice) -> LocalEngine | RemoteEngine:
-    """Raises ValueError for an address that is none and a checkpoint folder that does not exist."""
+    """Raises ValueError for an address that is none, and for a checkpoint that is none, with what to give instead."""
     if choice.url:
         return RemoteEngine(target_of(choice))
-    checkpoint = Path(choice.checkpoint).expanduser() if choice.checkpoint else None
-    if checkpoint is not None and not (checkpoint / "config.json").is_file():
-        raise ValueError(f"{checkpoint} holds no checkpoint: there is no config.json in it.")
+    checkpoint = checkpoint_folder(choice.checkpoint) if choice.checkpoint else None
     quantize = None if choice.quantize == "none" else choice.quantize
     return LocalEngine(engine_command(LAUNCHER, checkpoint, quantize=quantize))
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from commands.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, CommandError, sound_exit
 from commands.results import check_output, write_results
+from model.checkpoint.place import checkpoint_folder
+from model.errors import ConfigError
 
 Turn = tuple[Literal["say", "text"], str]
 
@@ -115,10 +117,11 @@ def headless_choice(options: argparse.Namespace) -> Any:
             check_url(options.engine)
         except ValueError as error:
             raise CommandError(EXIT_USAGE, str(error)) from error
-    if options.checkpoint and not (Path(options.checkpoint) / "config.json").is_file():
-        raise CommandError(
-            EXIT_USAGE, f"{options.checkpoint} holds no checkpoint: there is no config.json in it.", "Check the path."
-        )
+    if options.checkpoint:
+        try:
+            options.checkpoint = checkpoint_folder(options.checkpoint)
+        except ConfigError as error:
+            raise CommandError(EXIT_USAGE, f"{error}.") from error
     if not 0 < options.timeout <= MAX_TIMEOUT_S:
         raise CommandError(
             EXIT_USAGE, f"--timeout must be above 0 and at most {MAX_TIMEOUT_S:.0f} (a day), not {options.timeout}."

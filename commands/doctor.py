@@ -19,6 +19,7 @@ from app.history import History, HistoryError, history_path
 from app.ports import EngineDown, EngineUp, Message
 from app.settings import Settings, SettingsStore
 from commands.checkpoints import ensure_random_checkpoint, model_label, shipped_checkpoint
+from model_hub.store import ModelStore
 
 ENGINE_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 20.0
@@ -50,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
     ]
     if not settings.engine_url:
         probes.append(doctor.checkpoint_probe(lambda: _checkpoint(settings)))
+    probes.append(doctor.Probe("models", _models))
     if not options.no_engine:
         probes.append(doctor.engine_probe(lambda: _engine(settings), settings.engine_url))
     findings = doctor.examine(probes, PROBE_TIMEOUT_S if options.no_engine else ENGINE_TIMEOUT_S)
@@ -138,6 +140,16 @@ def _cameras() -> Sequence[str]:
     from video_io.sources import list_cameras
 
     return [choice.label for choice in list_cameras()]
+
+
+def _models() -> doctor.Finding:
+    """What else could be used, and how to get more."""
+    store = ModelStore()
+    names = [record.name for record in store.models()]
+    begun = [item.name for item in store.unfinished()]
+    parts = [", ".join(names) or "none but the one that comes with Sightline"]
+    parts += [f"unfinished: {', '.join(begun)}"] if begun else []
+    return doctor.Finding("models", "ok", f"{'; '.join(parts)} (more for this machine: main.py models list)")
 
 
 def _checkpoint(settings: Settings) -> Path:

@@ -66,11 +66,11 @@ class ShardConversion:
 
 
 def check_small_files(folder: Path) -> None:
-    """Before the weights come: config.json is of a model that runs here. Raises UnsuitableError."""
-    from model.checkpoint.config import load_config
+    """Before the weights come: the files beside them are of a model that runs here. Raises UnsuitableError."""
     from model.errors import ModelError
+    from model.flash import read_small_files
 
     try:
-        load_config(folder)
+        read_small_files(folder)
     except ModelError as error:
         raise UnsuitableError(f"{error}") from error

@@ -30,6 +30,7 @@ from model.quant.fit import quantize
 from model.quant.formats import PackQuantized
 from model.quant.packing import QuantSpec
 from model.quant.parts import Policy
+from model.quant.sections import quantization_section
 
 BLOCK_ELEMENTS = 1 << 23
 """Weights of a block: 16 MB in bfloat16."""
@@ -66,6 +67,10 @@ class ShardQuantizer:
         self._source, self._target, self._policy = source, target, policy
         self._method, self._n_threads = method, n_threads
         self._config: dict[str, Any] = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
+        if quantization_section(self._config, source) is not None:
+            raise CheckpointError(
+                f"{source / 'config.json'}: this model is quantised already; get it as it is: --bits none"
+            )
         self._shapes = expected_tensors(parse_config(self._config, str(source / "config.json")))
 
     @property
@@ -86,7 +91,9 @@ class ShardQuantizer:
         file = SafetensorsFile(shard)
         for name, entry in file.entries.items():
             if name not in self._shapes:
-                raise CheckpointError(f"{shard.name} holds {name!r}, which belongs to nothing in config.json")
+                raise CheckpointError(
+                    f"{shard.name} holds {name!r}, which config.json does not name; get it as it is: --bits none"
+                )
             if entry.shape != self._shapes[name]:
                 raise CheckpointError(f"{shard.name}: {name!r} is {entry.shape}; config.json says {self._shapes[name]}")
         plan, header = self._plan(list(file.entries))

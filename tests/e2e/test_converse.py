@@ -114,7 +114,7 @@ def test_nobody_speaks_in_the_file(home: Path, tmp_path: Path) -> None:
         (("--text", "hello", "--out", "/proc/nowhere"), 5, "Nothing can be written into /proc/nowhere"),
         (("--text", "hello", "--out", "out", "--engine", "http://x"), 2, "expected ws://"),
         (("--text", "hello", "--out", "out", "--engine", "ws://127.0.0.1:99999/"), 2, "expected ws://"),
-        (("--text", "hello", "--out", "out", "--checkpoint", "nowhere"), 2, "nowhere holds no checkpoint"),
+        (("--text", "hello", "--out", "out", "--checkpoint", "nowhere"), 2, "nowhere does not exist"),
         (("--text", "hello", "--out", "out", "--timeout", "0"), 2, "--timeout must be above 0"),
         (("--text", "hello", "--out", "out", "--timeout", "inf"), 2, "at most 86400"),
         (("--text", "hello", "--out", "out", "--timeout", "nan"), 2, "at most 86400"),

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from commands.models.conversion import ShardConversion
+from commands.models.conversion import ShardConversion, check_small_files
 from model.bench.random_checkpoint import write_random_checkpoint
 from model.bench.random_config import make_tokenizer, random_config
 from model.flash import load
@@ -161,11 +161,21 @@ def test_a_model_of_another_kind_is_refused_before_its_weights_come(hub: Hub, tm
     other.mkdir()
     (other / "config.json").write_text('{"model_type": "llama"}')
     (other / "model.safetensors").write_bytes(b"0" * 100_000)
-    from commands.models.conversion import check_small_files
-
     with serve_hub(other) as served:
         getter = getter_for(tmp_path / "models")
         getter.inspect = check_small_files
         with pytest.raises(UnsuitableError, match="llama"):
             getter.get(parse_address(f"hf+{served.url}/{served.repository}"), bits=4, converter=ShardConversion(4))
         assert served.sent["model.safetensors"] == 0
+
+
+def test_a_model_that_is_quantised_already_is_refused_before_its_weights_come(checkpoint: Path, tmp_path: Path) -> None:
+    quantize_checkpoint(checkpoint, tmp_path / "packed", default_policy(4, 128))
+    with serve_hub(tmp_path / "packed") as served:
+        getter = getter_for(tmp_path / "models")
+        getter.inspect = check_small_files
+        address = parse_address(f"hf+{served.url}/{served.repository}")
+        with pytest.raises(UnsuitableError, match="quantised already; get it as it is: --bits none"):
+            getter.get(address, bits=4, converter=ShardConversion(4))
+        assert not any(name.endswith(".safetensors") for name in served.sent)
+        assert load(getter.get(address), device="cpu").voices
