@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from model.bench.random_checkpoint import random_tensor, write_random_checkpoint
-from model.bench.random_config import make_tokenizer, random_config
+from model.bench.random_config import make_tokenizer, mid_config
 from model.checkpoint.config import parse_config
 from model.checkpoint.tensors import count_parameters, expected_tensors
 from tests.model_hub.hub_server import serve_hub
@@ -32,7 +31,7 @@ SHARD_BYTES = 500 * 2**20
 def write_large(folder: Path, n_bytes: int) -> int:
     """A checkpoint whose Thinker has as many experts as it takes, and the published vocabulary's widths; its bytes."""
     tokenizer = make_tokenizer()
-    config = random_config(tokenizer, dtype="bfloat16")
+    config = mid_config(tokenizer, dtype="bfloat16")
     write_random_checkpoint(folder, config, tokenizer)
     (folder / "model.safetensors").unlink()
     text = config["thinker_config"]["text_config"]
@@ -43,7 +42,7 @@ def write_large(folder: Path, n_bytes: int) -> int:
     (folder / "config.json").write_text(json.dumps(config))
     shapes = expected_tensors(parse_config(config))
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(1 << 22, generator=generator)
+    noise = torch.randn(1 << 22, generator=generator).mul(0.02).to(torch.bfloat16)
     shards: list[list[str]] = [[]]
     filled = 0
     for name, shape in shapes.items():
@@ -62,13 +61,19 @@ def write_large(folder: Path, n_bytes: int) -> int:
             if count < 1 << 16:
                 tensors[name] = random_tensor(name, shapes[name], generator).to(torch.bfloat16)
             else:
-                tensors[name] = (
-                    noise.repeat(-(-count // len(noise)))[:count].mul(0.02).to(torch.bfloat16).view(shapes[name])
-                )
+                tensors[name] = noise.repeat(-(-count // len(noise)))[:count].view(shapes[name])
             weight_map[name] = file
         save_file(tensors, folder / file, metadata={"format": "pt"})
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _high_water_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def main() -> None:
@@ -82,11 +87,14 @@ def main() -> None:
     n_bytes = sum(path.stat().st_size for path in source.glob("*.safetensors"))
     largest = max(path.stat().st_size for path in source.glob("*.safetensors"))
     result = models / ".getting" / "big--random-int4" / "result"
-    most_beside, ending = 0, threading.Event()
+    most_beside, peak, ending = 0, 0, threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
 
     def watch() -> None:
-        nonlocal most_beside
+        nonlocal most_beside, peak
         while not ending.wait(0.1):
+            for child in children:  # the child's own high-water mark; what getrusage says includes its parent's pages
+                peak = max(peak, _high_water_bytes(child.pid))
             kept = models / ".getting" / "big--random-int4" / "source"
             try:
                 most_beside = max(most_beside, sum(path.stat().st_size for path in kept.glob("*.safetensors*")))
@@ -99,14 +107,14 @@ def main() -> None:
     with serve_hub(source, "big/random") as hub:
         for path in hub.files():  # the listing gives the checksums at once
             hub.sha256(path)
-        subprocess.run(
-            [sys.executable, "main.py", "models", "get", f"hf+{hub.url}/big/random", "--bits", "4", "--folder", models],
-            cwd=ROOT, check=True,
-        )  # fmt: skip
+        command = [sys.executable, "main.py", "models", "get", f"hf+{hub.url}/big/random", "--bits", "4"]
+        child = subprocess.Popen([*command, "--folder", models], cwd=ROOT)
+        children.append(child)
+        if child.wait() != 0:
+            raise SystemExit("the download failed")
         fetched = hub.n_bytes_sent
     ending.set()
     watcher.join()
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     made = sum(path.stat().st_size for path in (models / "big--random-int4").iterdir())
     print(f"weights {n_bytes / 1e9:.2f} GB in files of at most {largest / 1e9:.2f} GB; fetched {fetched / 1e9:.2f} GB")
     print(f"result {made / 1e9:.2f} GB in {time.monotonic() - started_s:.0f} s; {result.parent.exists()=}")
