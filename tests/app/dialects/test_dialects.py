@@ -250,3 +250,11 @@ def test_waits_that_servers_name() -> None:
     assert [wait_of(m) for m in ("in 300ms", "in 2 seconds", "in 1m", "in 3 min", "later", None)] == [
         0.3, 2.0, 60.0, 60.0, 10.0, 10.0
     ]  # fmt: skip
+
+
+def test_tools_are_offered_to_engines_and_models_that_know_them() -> None:
+    sightline = made("sightline")
+    assert sightline.abilities_of({"tools": [], "model": "Qwen3-Omni-30B-A3B-Instruct"}).tools
+    assert not sightline.abilities_of({"tools": [], "model": "flash-mini"}).tools
+    assert not sightline.abilities_of({"model": "an engine before tools"}).tools
+    assert made("openai").abilities_of({}).tools
