@@ -138,7 +138,7 @@ class ModelStore:
     def remove(self, name: str) -> int:
         """Deletes a model and what was begun of it; returns the bytes that are free now. Raises NotFoundError."""
         places = [place for place in (self.path(name), self.getting(name)) if place.is_dir()]
-        if Path(name).name != name or name.startswith(".") or not places:
+        if not name or Path(name).name != name or name.startswith(".") or not places:
             raise NotFoundError(f"There is no model {name!r} here.", "See “models list”.")
         with self.lock(name):
             n_bytes = sum(_n_bytes(place) for place in places)
