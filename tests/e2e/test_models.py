@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_io.wav import write_wav
 
+from audio_io.wav_file import write_wav
 from model.bench.random_checkpoint import write_random_checkpoint
 from model.bench.random_config import make_tokenizer, random_config
 from tests.e2e.desktop import ENGINE_LIMIT_S, Desktop, Session, session
