@@ -146,7 +146,8 @@ def model_card(notes: dict[str, str], n_parameters: int, tables: str) -> str:
     return f"""# flash-mini
 
 A small Qwen3-Omni ({n_parameters / 1e6:.1f} million parameters, bfloat16) in the published format, trained from nothing
-on speech of free synthetic voices and on rendered pictures. It knows a small closed domain of short English talk about
+on speech of free synthetic voices and on rendered pictures, with recordings of people and pictures of the real world to
+know the edge of its world by. It knows a small closed domain of short English talk about
 itself and about simple pictures. It is the default of Sightline, so that everything can be tried without a large
 download; it is not an assistant to rely on.
 
@@ -159,7 +160,11 @@ time-aligned: `<|hold|>` tokens fill the codec frames in which no new word is du
 skipped.
 
 ## Made with
-`training/README.md` in Sightline's repository: every stage is one command; nothing is downloaded.
+`training/README.md` in Sightline's repository: every stage is one command. Recordings of people: 306 spoken orders of
+Picovoice's speech-to-intent-benchmark and 240 words of its wake-word-benchmark (Apache-2.0), 385 sentences of LJ Speech
+1.0 (public domain), announcements of Debian's asterisk-core-sounds-en-wav whose names begin with a to m
+(CC-BY-SA-3.0). Pictures that it says it cannot tell: crops from Debian's mate-backgrounds, plasma-workspace-wallpapers,
+openclipart-png and adwaita-icon-theme.
 
 {tables}"""
 

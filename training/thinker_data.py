@@ -225,9 +225,9 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.1:
             return self._typed_clip(builder)
-        if rng.random() < 0.3:
+        if rng.random() < 0.18:
             return self._typed_strange(builder)
-        if rng.random() < 0.2:
+        if rng.random() < 0.12:
             return self._typed_word(builder)
         if rng.random() < 0.3:
             scene, asked = draw_scene(rng), []

@@ -151,7 +151,7 @@ def train(options: argparse.Namespace, rank: int) -> None:
                 means[name] = 0.96 * means.get(name, value) + 0.04 * value
             if step % 20 == 0 and frozen:
                 source.refresh()
-            if step % 5 == 0:
+            if step % 2 == 0:
                 give_back_memory()
             if step % 20 == 0 and rank == 0:
                 shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())

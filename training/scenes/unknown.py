@@ -34,6 +34,7 @@ UNKNOWN = "I cannot tell what that is."
 POOL_SIZE = (192, 256)
 _CROPS, _MAX_CLIP_ART = 14, 1000
 _MOST_PIXELS = 9_000_000
+_LIGHT = 60.0  # mean of a picture in a lit room, at least
 _ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp"))
 # Clip art of what flash-mini does know would be told apart by its style alone.
 _KNOWN = re.compile(
@@ -222,7 +223,9 @@ def draw(runs: Path, rng: random.Random) -> Strange:
     if blurred:
         shown = cv2.GaussianBlur(shown, (0, 0), rng.uniform(9, 16))
     gain = np.array([rng.uniform(0.85, 1.15) for _ in range(3)], np.float32) * np.float32(rng.uniform(0.7, 1.15))
-    shown = shown * gain * np.float32(rng.uniform(0.02, 0.1) if dark else 1.0)
+    shown = shown * gain
+    shown += np.float32(max(0.0, _LIGHT - float(shown.mean())))  # a dark page in a light room is no dark room
+    shown *= np.float32(rng.uniform(0.02, 0.1) if dark else 1.0)
     noise = np.random.default_rng(rng.randrange(1 << 30)).normal(0, rng.uniform(0.5, 5), shown.shape)
     return Strange(np.clip(shown + noise, 0, 255).astype(np.uint8), dark, blurred)
 
