@@ -34,7 +34,7 @@ from model.realtime.tls import ServerCertificate, load_certificate, own_certific
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CHECKPOINT = Path(__file__).parents[2] / "assets" / "flash-mini"
+DEFAULT_CHECKPOINT = Path(__file__).parents[1] / "assets" / "flash-mini"
 EXIT_USAGE = 2
 OWN_CERTIFICATE = Path("-")
 """`--tls-self` without a folder: the data folder's."""
