@@ -15,7 +15,7 @@ from video_io.opencv import shrink
 from video_io.reading.page import Line, Word
 
 MAX_SIDE = 2000  # of the picture that words are cut from; more adds time and nothing that can be read
-FINDING_SIDE = 960  # of the picture in which lines are looked for; time and memory go with its square
+FINDING_SIDE = 864  # of the picture in which lines are looked for; time and memory go with its square
 THREADS = max(1, min(4, os.cpu_count() or 1))
 
 
