@@ -360,6 +360,8 @@ class Assistant:
                 self._look(describe(now_s, self._store.settings.detail))
             case cmd.ReadAloud():
                 self._feed(ev.ReadAsked(now_s))
+            case cmd.ShowPicture(data, name):
+                self._parts.eyes.show(data, name)
             case cmd.CheckAgain():
                 self._feed(ev.CheckAsked(now_s))
             case cmd.MoveReading(step):

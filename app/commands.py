@@ -124,6 +124,14 @@ class AnswerQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowPicture:
+    """Look at this picture (the bytes of a file) until another source is chosen. Nothing of it is kept."""
+
+    data: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeSettings:
     """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can
     be: voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not
@@ -150,6 +158,7 @@ Command = (
     | NewConversation
     | Retry
     | ChooseDevice
+    | ShowPicture
     | AnswerQuestion
     | ChangeSettings
 )

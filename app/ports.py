@@ -148,6 +148,10 @@ class Eyes(Protocol):
         """The newest picture as JPEG, None when there is none."""
         ...
 
+    def show(self, data: bytes, name: str) -> None:
+        """Goes over to this picture, given as the bytes of a file."""
+        ...
+
     def read_text(self) -> bool:
         """Looks for text in the newest picture and posts `TextFound`; False when there is no picture."""
         ...

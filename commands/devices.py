@@ -20,12 +20,17 @@ from audio_io.interfaces import ReplyPlayer
 from audio_io.listener import Listener
 from audio_io.monitor import OutputMonitor
 from video_io import eyes as video
-from video_io.frames import SourceEvent, SourceEventKind
+from video_io.files import GivenGrabber
+from video_io.frames import FrameSource, SourceEvent, SourceEventKind
 from video_io.looking import Answer, in_words
 from video_io.reading.page import Page
 from video_io.sights import Sights
+from video_io.source import ThreadedSource
+from video_io.sources import open_source
 
 REPLY_PREFIX = "reply-"
+GIVEN = "given:"
+"""What a source is called that was handed over as bytes."""
 
 
 def device_event(event: sound.SourceEvent | sound.PlayerEvent) -> ev.Event | ev.SoundLost | None:
@@ -237,8 +242,10 @@ class SeeingEyes:
     """`app.ports.Eyes` on `video_io.eyes.Eyes`."""
 
     def __init__(self, choice: str) -> None:
+        self._n_given = 0
         self.eyes = video.Eyes(
             choice,
+            open_source=self._open,
             on_picture=self._on_picture,
             on_event=self._on_event,
             on_advice=self._on_advice,
@@ -246,7 +253,19 @@ class SeeingEyes:
             on_frame=lambda frame: self.sights.offer(frame),
         )
         self.sights = Sights(self.eyes.newest)
+        self._given: tuple[str, bytes] = ("", b"")
         self._post: Post | None = None
+
+    def _open(self, choice: str, *, clock: Callable[[], float]) -> FrameSource:
+        name, data = self._given
+        if choice.startswith(GIVEN) and data:
+            return ThreadedSource(GivenGrabber(data, name), clock=clock)
+        return open_source(choice, clock=clock)
+
+    def show(self, data: bytes, name: str) -> None:
+        self._given = (name, data)
+        self._n_given += 1
+        self.eyes.choose(f"{GIVEN}{self._n_given}")  # another name each time, so that it is opened anew
 
     def start(self, post: Post) -> None:
         self._post = post

@@ -117,6 +117,36 @@ class PictureGrabber:
         self._still = None
 
 
+class GivenGrabber:
+    """A picture that was handed over as bytes: pasted, or brought by another program."""
+
+    spacing_s = 0.0
+    interval_s = STILL_INTERVAL_S
+
+    def __init__(self, data: bytes, label: str) -> None:
+        self._data = data
+        self._label = label
+        self._still: Rgb | None = None
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    def open(self) -> None:
+        from pictures.decode import PictureError, decode
+
+        try:
+            self._still = decode(self._data)
+        except PictureError as error:
+            raise SourceError(SourceEventKind.MISSING, f"{self._label} {error.message}", error.remedy) from error
+
+    def grab(self) -> Rgb | None:
+        return self._still
+
+    def close(self) -> None:
+        self._still = None
+
+
 class VideoFileGrabber:
     """A video file at its own pace, each picture when its own time comes. With `repeat` it starts over at its end, as a
     camera never ends.

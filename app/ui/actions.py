@@ -32,6 +32,7 @@ KEYS_HELP = (
         (
             ("Ctrl+D", "Describe what the camera sees"),
             ("Ctrl+R", "Read aloud the text in the picture"),
+            ("Ctrl+V", "Look at the picture in the clipboard; files can also be dropped on the window"),
             ("Ctrl+H", "Check again: look two more times, and say whether the answers agree"),
             ("Ctrl+I", "Read by itself what comes into view, until pressed again"),
             ("Ctrl+J", "Say what changes in the picture, until pressed again"),
@@ -103,6 +104,7 @@ class Actions:
         self.privacy = self._command("Microphone and camera &off", "F12", self._privacy)
         self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
+        self.paste_picture = self._local("Pa&ste a picture", "Ctrl+V")
         self.check = self._command("C&heck again", "Ctrl+H", CheckAgain)
         self.pause_reading = self._command("&Pause reading, or go on", "Ctrl+P", lambda: MoveReading("pause"))
         self.next_sentence = self._command("Ne&xt sentence", "Alt+Right", lambda: MoveReading("next"))
@@ -185,6 +187,7 @@ class Actions:
                 (
                     self.describe,
                     self.read_aloud,
+                    self.paste_picture,
                     self.check,
                     self.instant_text,
                     self.narrate,

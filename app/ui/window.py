@@ -20,6 +20,8 @@ from app.ui.help import show_about, show_keys
 from app.ui.icons import icon
 from app.ui.page import Page
 from app.ui.pickers import Pickers
+from app.ui.pictures_in import NOTHING as NO_PICTURE_PASTED
+from app.ui.pictures_in import PicturesIn
 from app.ui.ports import WindowParts
 from app.ui.preview import PictureCard
 from app.ui.progress import ProgressWords
@@ -110,6 +112,10 @@ class MainWindow(QMainWindow):
         self.pictures.missing.choose.connect(lambda: self._open_settings("devices"))
         self.problems.retry.connect(lambda: send(Retry()))
         self.actions_.copy.triggered.connect(self._copy)
+        self._pictures_in = PicturesIn(self, self.question.field, send)
+        self.actions_.paste_picture.triggered.connect(
+            lambda: self._pictures_in.paste() or self._tell(NO_PICTURE_PASTED)
+        )
         self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
         self.actions_.settings.triggered.connect(lambda: self._open_settings())
@@ -207,6 +213,10 @@ class MainWindow(QMainWindow):
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(as_text(self.view.transcript, self.view.started_at_unix_s))
         self._tell("Transcript copied")
+
+    def _paste_picture(self) -> None:
+        if not self._pictures_in.paste():
+            self._tell(NO_PICTURE_PASTED)
 
     def _copy_reading(self) -> None:
         reading = self.view.reading

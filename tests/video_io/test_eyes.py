@@ -146,3 +146,21 @@ def test_a_watched_scene_tells_its_changes_and_nothing_while_it_stays(tmp_path: 
         rig.changes.get(timeout=4.5)
     assert rig.pictures.empty()  # nothing was sent: nobody spoke
     rig.eyes.stop()
+
+
+def test_a_picture_that_is_handed_over_is_seen_and_a_damaged_one_is_named() -> None:
+    import queue
+
+    from commands.devices import SeeingEyes
+    from tests.pictures.made import encoded, quarters
+
+    posted: queue.Queue[object] = queue.Queue()
+    eyes = SeeingEyes("none")
+    eyes.start(posted.put)
+    eyes.show(encoded(quarters(), "PNG"), "the picture from the clipboard")
+    assert "the picture from the clipboard" in str(posted.get(timeout=20))
+    assert eyes.tell("colour", posted.put)
+    assert "In the middle" in str(posted.get(timeout=20))
+    eyes.show(b"\x89PNG\r\n\x1a\n", "the picture from the clipboard")
+    assert "is a damaged PNG picture" in str(posted.get(timeout=20))
+    eyes.stop()
