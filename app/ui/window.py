@@ -113,9 +113,7 @@ class MainWindow(QMainWindow):
         self.problems.retry.connect(lambda: send(Retry()))
         self.actions_.copy.triggered.connect(self._copy)
         self._pictures_in = PicturesIn(self, self.question.field, send)
-        self.actions_.paste_picture.triggered.connect(
-            lambda: self._pictures_in.paste() or self._tell(NO_PICTURE_PASTED)
-        )
+        self.actions_.paste_picture.triggered.connect(self._paste_picture)
         self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
         self.actions_.settings.triggered.connect(lambda: self._open_settings())
