@@ -94,7 +94,7 @@ def _verdict(step: Step, check: Check) -> None:
     differing = [text for text in check.answers if not agree(last.text, text)]
     if not differing:
         if not check.by_itself:
-            answer(step, "I looked two more times. All three answers agree.")
+            answer(step, "I looked two more times. All three answers agree, which does not prove them right.")
         return
     turn = find_turn(step, check.turn)
     if turn is not None:

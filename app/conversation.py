@@ -251,6 +251,8 @@ def _report(step: Step, before: Phase) -> None:
     phase = step.state.phase
     if phase is before or (step.state.narrating and before is not Phase.STARTING):
         return  # who is told about every change is not told after each that it is over
+    if step.state.reading is not None and step.state.reading.active:
+        return  # between two sentences that are read
     if phase is Phase.LISTENING and before is not Phase.HEARING:
         step.earcon("listening")
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")

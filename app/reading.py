@@ -122,6 +122,7 @@ def go_on(step: Step, before: State) -> None:
         serve(step)
     else:
         end_reading(step)
+        step.earcon("listening")
 
 
 def end_reading(step: Step, cut_by: str = "") -> None:

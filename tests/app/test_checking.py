@@ -49,10 +49,12 @@ def test_it_looks_twice_silently_and_says_that_the_answers_agree() -> None:
     assert not of(fx.PlaySpeech, again)
     assert not said(again)
     assert said(look(story, 3, "I see two cups on the table.", 4.0)) == [
-        "I looked two more times. All three answers agree."
+        "I looked two more times. All three answers agree, which does not prove them right."
     ]
     assert not story.state.transcript[1].unsure
-    assert [text for _, text, _ in story.said[2:]] == ["I looked two more times. All three answers agree."]
+    assert [text for _, text, _ in story.said[2:]] == [
+        "I looked two more times. All three answers agree, which does not prove them right."
+    ]
 
 
 def test_it_says_that_they_do_not_agree_and_marks_the_answer() -> None:

@@ -182,6 +182,8 @@ def test_an_engine_that_can_speaks_each_passage_when_the_one_before_was_heard() 
     assert not of(fx.TruncateReply, story.effects)
     assert not said(story.effects)
     assert all("Okafor" not in words for words in announced(story.effects))  # heard once, not twice
+    assert "Listening." not in announced(story.effects)  # nothing between the sentences
+    assert fx.Earcon("listening") in story.effects  # and a sign at the end
 
 
 def test_leading_the_voice_cuts_what_it_says_and_a_question_ends_it() -> None:
