@@ -40,6 +40,9 @@ class Desktop:
 
     @property
     def transcript(self) -> str:
+        """Empty while the first screen stands in its place."""
+        if "transcript" not in self._known and self.reader.find("text", lambda name: name == "Transcript") is None:
+            return ""
         return self._shown("transcript", "text", "Transcript")
 
     @property

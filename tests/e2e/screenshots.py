@@ -1,4 +1,7 @@
-"""Takes the pictures in docs/ from the real window: `python -m tests.e2e.screenshots docs`."""
+"""Takes pictures of a running conversation, with the real engine and devices: `python -m tests.e2e.screenshots FOLDER`.
+
+Those in docs/ are by tests/app/ui/pictures.py, which needs neither and comes out the same everywhere.
+"""
 
 from __future__ import annotations
 
