@@ -150,6 +150,18 @@ class History:
             ).fetchall()
         return tuple(ConversationSummary(*row) for row in rows)
 
+    def search(self, words: str, limit: int = 100) -> tuple[ConversationSummary, ...]:
+        """As `conversations`, of those in which either side said `words` (letters of either case); "" gives all."""
+        if not words:
+            return self.conversations(limit)
+        pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        with self._errors():
+            rows = self._db.execute(
+                "select distinct conversation_id from turn where text like ? escape '\\'", (pattern,)
+            ).fetchall()
+        found = {row[0] for row in rows}
+        return tuple(summary for summary in self.conversations(-1) if summary.id in found)[:limit]
+
     def turns(self, conversation_id: int) -> tuple[TranscriptTurn, ...]:
         """In order; empty for an unknown conversation."""
         with self._errors():

@@ -78,6 +78,7 @@ KEYS_HELP = (
             ("Ctrl+Shift+C", "Copy the transcript"),
             ("Ctrl+S", "Save the transcript"),
             ("Ctrl+N", "New conversation"),
+            ("Ctrl+Shift+H", "Earlier conversations: search, read, export, delete"),
         ),
     ),
     (
@@ -125,10 +126,11 @@ class Actions:
         self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
         self.stop = self._command("&Stop", "Esc", Stop)
         self.yes = self._command("&Yes, do it", "Ctrl+Shift+Y", lambda: AnswerQuestion(True))
-        self.no = self._command("N&o, do not", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
+        self.no = self._command("&No, do not", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
         self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
         self.save = self._local("&Save transcript …", "Ctrl+S")
+        self.history = self._local("&Earlier conversations …", "Ctrl+Shift+H")
         self.settings = self._local("Se&ttings …", "Ctrl+,")
         self.models = self._local("&Get a larger model …", "")
         self.to_text = self._local("Go to te&xt field", "Ctrl+L")
@@ -177,7 +179,7 @@ class Actions:
     def _fill_menus(self) -> None:
         bar = self._window.menuBar()
         for title, actions in (
-            ("&Conversation", (self.new, None, self.copy, self.save, None, self.quit)),
+            ("&Conversation", (self.new, self.history, None, self.copy, self.save, None, self.quit)),
             (
                 "&Talk",
                 (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat, None, self.yes, self.no),

@@ -57,7 +57,8 @@ class Purposes(QWidget):
         super().__init__(parent)
         self.describe = _button("Describe", "Says what the camera sees (Ctrl+D)")
         self.read_aloud = _button("Read", "Reads the text in the picture aloud (Ctrl+R)")
-        self._large = (self.describe, self.read_aloud)
+        self.check = _button("Check again", "Looks anew and says whether the answers agree (Ctrl+H)")
+        self._large = (self.describe, self.read_aloud, self.check)
         for button in self._large:
             button.setObjectName("purpose")
         self.talk = _button("Hold to talk", "Talk while held, with the mouse, the space bar or the push-to-talk key")
@@ -74,6 +75,7 @@ class Purposes(QWidget):
         for button, action in (
             (self.describe, actions.describe),
             (self.read_aloud, actions.read_aloud),
+            (self.check, actions.check),
             (self.repeat, actions.repeat),
             (self.stop, actions.stop),
         ):
@@ -90,6 +92,7 @@ class Purposes(QWidget):
         for button, name, colour in (
             (self.describe, "describe", theme.on_accent),
             (self.read_aloud, "read", theme.on_accent),
+            (self.check, "check-again", theme.on_accent),
             (self.talk, "talk", theme.text),
             (self.repeat, "repeat", theme.text),
             (self.stop, "stop", theme.text),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from app.history import History
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,5 +66,7 @@ class WindowParts:
     latest_picture: Callable[[], Picture | None]
     tools: Callable[[], ToolsShown] = ToolsShown
     """The tools as they are now; must return at once."""
+    open_history: Callable[[], History] = History
+    """Called in a worker thread, as often as something is read; may raise HistoryError."""
     model_shop: Callable[[], ModelShop] | None = None
     """Makes what the Models page works with, when it is opened first; None: there is no such page."""

@@ -62,6 +62,7 @@ class MainWindow(QMainWindow):
         self._drawn = False
         self._look: tuple[str, bool, bool, float] | None = None
         self._list_devices = parts.list_devices
+        self._open_history = parts.open_history
         self._dialog: SettingsDialog | None = None
         self._model_shop = parts.model_shop
         self.models: ModelsDesk | None = None
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
         self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
         self.actions_.settings.triggered.connect(lambda: self._open_settings())
+        self.actions_.history.triggered.connect(self._open_history_dialog)
         self.actions_.models.triggered.connect(self._open_models)
         self.actions_.to_text.triggered.connect(self.question.field.setFocus)
         self.actions_.to_transcript.triggered.connect(self._go_to_transcript)
@@ -244,6 +246,14 @@ class MainWindow(QMainWindow):
                 self.saved.emit(f"The transcript could not be saved: {error}")
 
         QThreadPool.globalInstance().start(write)
+
+    def _open_history_dialog(self) -> None:
+        from app.ui.history_dialog import HistoryDialog  # late: the window does not wait for it
+
+        dialog = HistoryDialog(self._open_history, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.told.connect(lambda text: self._announcer.say(Announcement(text)))
+        dialog.open()
 
     def _open_models(self) -> None:
         """The way to a larger model. What goes on there outlives the page."""
