@@ -17,13 +17,14 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    lists the stored conversations; --show, --out and --delete take one
   models     plan, convert and check checkpoints
-  bench      measure: latency, conversation, turns-end, echo, reading, reference, turns, quantize, memory, card
+  bench      measure: latency, conversation, turns-end, echo, reading, reference, turns, quantize, memory, cpu, machine,
+             card
 
 Every command explains itself with --help.
 """
 
 BENCH_USAGE = """\
-usage: sightline bench {latency,conversation,turns-end,echo,reading,reference,turns,quantize,memory,card} [options]
+usage: sightline bench WHAT [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
   conversation  the whole app in a conversation with a recorded voice: questions, pauses, a room, interruptions
@@ -34,6 +35,8 @@ usage: sightline bench {latency,conversation,turns-end,echo,reading,reference,tu
   turns       how long the model takes for a turn
   quantize    what int8 and int4 weights do to the outputs, part by part
   memory      what each memory setting costs and saves
+  cpu         the published size on a processor: steps, prefill, a conversation
+  machine     what this machine can do with the published model, in words (20 s)
   card        the published size on a graphics card: does it fit, how fast is it, where the time goes
 """
 
@@ -122,6 +125,14 @@ def _bench(arguments: list[str]) -> int:
             from model.bench.card import bench as card_bench
 
             return card_bench.main(rest)
+        case "cpu":
+            from model.bench import cpu as cpu_bench
+
+            return cpu_bench.main(rest)
+        case "machine":
+            from model.bench import machine as machine_bench
+
+            return machine_bench.main(rest)
         case "memory":
             from model.bench import memory as memory_bench
 
