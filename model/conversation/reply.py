@@ -6,6 +6,7 @@ makes text and speech, step by step or in graphs, stands behind `decoding.py`. S
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import torch
 from model.conversation.calls import Call, CallFinder, Prose
 from model.conversation.decoding import Speaker, Spoken, Ticket, Writer, Written
 from model.conversation.events import CallMade, ReplyDone, ReplyEvent, ReplyStats, SpeechDelta, TextDelta
+from model.conversation.pacing import OPEN_SENTENCE_S, SENTENCE_TOKENS, Pacer, sentence_ends
 from model.conversation.schedule import FRAMES_PER_S, Situation, Task, next_work
 from model.network.sampling import Sampling
 from model.prompts import TEXT_LEAD_FRAMES
@@ -63,6 +65,14 @@ class SpokenText:
     def begin_stretch(self) -> None:
         """The voice begins anew here: later tokens and frames are counted together from here on."""
         self.stretches.append(Stretch(len(self.tokens), self.n_frames))
+
+    def frame_of(self, n_letters: int) -> float:
+        """The frame at which so many letters of the text have been spoken, about."""
+        if not self.is_aligned:
+            return n_letters * FRAMES_PER_LETTER
+        token = bisect_left(self.n_letters, n_letters)
+        begun = self.stretches[-1]
+        return begun.n_frames + token - begun.n_tokens + TEXT_LEAD_FRAMES
 
     def letters_heard(self, heard_ms: float) -> int:
         """How many letters of the text were spoken in the first `heard_ms` of the speech."""
@@ -124,9 +134,17 @@ class Reply:
     """The state of one reply while it is made. Owned by the session's thread."""
 
     def __init__(
-        self, flash: Flash, options: ReplyOptions, makers: Makers, spoken: SpokenText, started_s: float
+        self,
+        flash: Flash,
+        options: ReplyOptions,
+        makers: Makers,
+        spoken: SpokenText,
+        started_s: float,
+        pacer: Pacer[SpeechDelta],
     ) -> None:
         self.options = options
+        self._pacer = pacer
+        pacer.begin()
         self.spoken = spoken
         self.makers = makers
         self._detokenizer = flash.tokenizer.detokenizer()
@@ -157,6 +175,7 @@ class Reply:
             yield from self._take(under_way.popleft())
         if self._finder is not None:
             yield from self._parts(self._finder.finish(), len(self.spoken.tokens))
+        yield from self._pacer.flush(perf_counter())
         self.spoken.is_complete = True
         yield self._done()
 
@@ -183,6 +202,7 @@ class Reply:
                 # What is said before a call is spoken first; then the rest is written.
                 text_open=text_open and not (self._muted and self._speech_stop is None),
                 speech_open=self._speech_stop is None,
+                n_text_wanted=self._text_wanted(),
             )
         )
         if work is None:
@@ -264,9 +284,34 @@ class Reply:
             if len(samples):
                 if self._first_speech_s is None:
                     self._first_speech_s = perf_counter() - self._started_s
-                yield SpeechDelta(samples, spoken.n_frames - 1)
+                delta, rest_s = SpeechDelta(samples, spoken.n_frames - 1), self._rest_of_sentence_s()
+                yield from self._pacer.offer(delta, len(samples) / SPEECH_RATE_HZ, rest_s, perf_counter())
         if made.has_ended:
             self._speech_stop = "end"
+            yield from self._pacer.flush(perf_counter())
+
+    def _text_wanted(self) -> int:
+        """Tokens to be ahead of slow speech: until the end of its sentence is known."""
+        if not self._pacer.is_slow or self._sentence_end() is not None:
+            return 0
+        return SENTENCE_TOKENS
+
+    def _sentence_end(self) -> float | None:
+        """The frame at which the sentence that is being spoken ends, if that is written."""
+        spoken = self.spoken
+        ends = (spoken.frame_of(letters) for letters in sentence_ends(spoken.text))
+        return min((end for end in ends if end > spoken.n_frames), default=None)
+
+    def _rest_of_sentence_s(self) -> float:
+        """Speech that is still to be made of the sentence that is being spoken, as far as its text is written."""
+        spoken = self.spoken
+        if not self._pacer.is_slow:
+            return 0.0
+        end = self._sentence_end()
+        if end is not None:
+            return (end - spoken.n_frames) / FRAMES_PER_S
+        rest_s = max(0.0, spoken.frame_of(len(spoken.text)) - spoken.n_frames) / FRAMES_PER_S
+        return max(rest_s, OPEN_SENTENCE_S) if self._text_stop is None else rest_s
 
     def _frame_bound(self) -> int:
         if self._text_stop is None and not self._muted:

@@ -42,6 +42,9 @@ class Situation:
     n_text_ahead: int  # tokens that no frame has read yet
     text_open: bool
     speech_open: bool
+    n_text_wanted: int = (
+        0  # tokens that are to be ahead before more is spoken: speech is slow, and waits for its sentence
+    )
 
 
 def group_size(lead_s: float, *, has_spoken: bool) -> int:
@@ -59,7 +62,7 @@ def next_work(now: Situation) -> Work | None:
     if not now.text_open:
         return Work(Task.SPEAK, group)
     is_long = now.has_spoken and now.lead_s >= LONG_LEAD_S
-    missing = (TEXT_AHEAD if is_long else group) - now.n_text_ahead
+    missing = max(TEXT_AHEAD if is_long else group, now.n_text_wanted) - now.n_text_ahead
     if missing > 0:
         return Work(Task.WRITE, min(missing, TEXT_GROUP))
     return Work(Task.SPEAK, group)

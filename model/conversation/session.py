@@ -18,9 +18,10 @@ from torch import Tensor
 
 from model.conversation.calls import prose_of
 from model.conversation.context import Context, Kind, Mark, TextRows
-from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats
+from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta
 from model.conversation.listening import Listener, TurnState
 from model.conversation.makers import MakerSource
+from model.conversation.pacing import Pacer
 from model.conversation.reply import Makers, Reply, ReplyOptions, SpokenText
 from model.conversation.saying import HOLDS_PER_TOKEN_BOUND, ForcedWriter, stretches_of
 from model.conversation.transcription import Transcription
@@ -108,6 +109,7 @@ class Session:
         self._next_item = 1
         self._n_replies = 0
         self._open_reply: ReplyStream | None = None
+        self._pacer: Pacer[SpeechDelta] = Pacer()
         self._last: LastReply | None = None
         self._committed: tuple[Mark, TurnState] | None = None
         self._texts: OrderedDict[int, SpokenText] = OrderedDict()
@@ -262,7 +264,7 @@ class Session:
             options = replace(options, finds_calls=tools, opening=opening)
             spoken.has_calls = tools
             makers = self._makers.begin(options, hidden, spoken.item)
-            reply = Reply(self.flash, options, makers, spoken, started_s)
+            reply = Reply(self.flash, options, makers, spoken, started_s, self._pacer)
         self._open_reply = ReplyStream(self, reply, reply.run())
         return self._open_reply
 
@@ -308,7 +310,7 @@ class Session:
     ) -> Reply:
         options = replace(options, max_tokens=bound)
         makers = self._makers.begin_saying(options, hidden, spoken.item, ids)
-        return Reply(self.flash, options, makers, spoken, started_s)
+        return Reply(self.flash, options, makers, spoken, started_s, self._pacer)
 
     def _saying(
         self, reply: Reply, later: list[tuple[tuple[int, ...], int]], options: ReplyOptions, started_s: float

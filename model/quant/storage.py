@@ -54,7 +54,7 @@ class Backend:
         """The module that multiplies by a packed matrix."""
         if self._team is None:
             return PackedLinear(weight, bias, self)
-        from model.quant.processor.layout import interleave
+        from model.quant.processor.interleaving import interleave
         from model.quant.processor.storage import InterleavedLinear
 
         return InterleavedLinear(interleave(weight), bias, self._team)
@@ -63,7 +63,7 @@ class Backend:
         """The module of a layer's packed experts."""
         if self._team is None:
             return PackedExperts(gate_up, down, self)
-        from model.quant.processor.layout import interleave
+        from model.quant.processor.interleaving import interleave
         from model.quant.processor.storage import InterleavedExperts
 
         return InterleavedExperts(interleave(gate_up), interleave(down), self._team)

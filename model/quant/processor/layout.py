@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from model.quant.packing import PackedWeight, QuantSpec, unpack_levels
+from model.quant.packing import QuantSpec
 
 LANES = 16
 STEP_BYTES = 64
@@ -77,44 +76,6 @@ class Interleaved:
 def inputs_per_step(bits: int) -> int:
     """Inputs of one output in a step."""
     return 4 * (8 // bits)
-
-
-def interleave(weight: PackedWeight) -> Interleaved:
-    """The same weight in this layout, exactly. ``weight`` [..., outputs, inputs] lies on the CPU."""
-    lead, spec = weight.shape[:-2], weight.spec
-    per_step = inputs_per_step(spec.bits)
-    n_blocks = -(-weight.shape[-2] // LANES)
-    n_steps = -(-weight.n_inputs // per_step)
-    words = aligned((*lead, n_blocks, n_steps, STEP_BYTES), torch.uint8)
-    dtype = torch.float32
-    if bool((weight.scale.to(torch.bfloat16) == weight.scale).all()):
-        dtype = torch.bfloat16  # half the bytes, and nothing is lost
-    scale = aligned((*lead, n_blocks, spec.n_groups(weight.n_inputs), LANES), dtype)
-    zero = aligned(scale.shape, torch.uint8)
-    parts = [weight] if not lead else [weight[index] for index in range(lead[0])]
-    targets = [(words, scale, zero)] if not lead else list(zip(words, scale, zero, strict=True))
-    for part, (to_words, to_scale, to_zero) in zip(parts, targets, strict=True):
-        to_words.copy_(_steps(part, n_blocks, n_steps, per_step))
-        to_scale.copy_(_lanes(part.scale, n_blocks))
-        zeros = torch.full_like(part.scale, spec.middle, dtype=torch.uint8) if part.zero is None else part.zero
-        to_zero.copy_(_lanes(zeros, n_blocks))
-    return Interleaved(words, scale, zero, weight.shape, spec)
-
-
-def _steps(part: PackedWeight, n_blocks: int, n_steps: int, per_step: int) -> Tensor:
-    n_outputs = part.words.shape[0]
-    levels = unpack_levels(part.words, part.spec.bits, part.n_inputs)
-    levels = F.pad(levels, (0, n_steps * per_step - part.n_inputs, 0, n_blocks * LANES - n_outputs))
-    levels = levels.view(n_blocks, LANES, n_steps, per_step // 4, 4)  # [B, 16, S, planes, 4]
-    if part.spec.bits == 4:
-        levels = (levels[..., 0, :] | levels[..., 1, :] << 4).unsqueeze(-2)
-    return levels.squeeze(-2).transpose(1, 2).reshape(n_blocks, n_steps, STEP_BYTES)
-
-
-def _lanes(rows: Tensor, n_blocks: int) -> Tensor:
-    """[outputs, groups] -> [blocks, groups, 16]."""
-    padded = F.pad(rows, (0, 0, 0, n_blocks * LANES - rows.shape[0]))
-    return padded.view(n_blocks, LANES, -1).transpose(1, 2)
 
 
 def aligned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -28,7 +28,8 @@ pytest.importorskip("numba", reason="the processor's products are compiled by nu
 
 from model.quant.processor import products, vector
 from model.quant.processor.decoder import DecoderStep
-from model.quant.processor.layout import LANES, interleave
+from model.quant.processor.interleaving import interleave
+from model.quant.processor.layout import LANES
 from model.quant.processor.storage import InterleavedExperts, InterleavedLinear
 from model.quant.processor.team import Team
 
