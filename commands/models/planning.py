@@ -7,14 +7,17 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from model.checkpoint.config import parse_config
+from model.device import known_free_bytes
 from model.errors import ConfigError, ModelError
 from model.memory import CACHE_BITS
-from model.quant.advice import fit_plan
+from model.quant.advice import CARD, fit_plan
+from model.quant.check import HOST
 from model.quant.convert import Progress, quantize_checkpoint
 from model.quant.packing import SUPPORTED_BITS
 from model.quant.parts import default_policy
@@ -39,7 +42,11 @@ def _parser() -> argparse.ArgumentParser:
 
     plan = commands.add_parser("plan", help="what each part takes on a card, and what would make it fit")
     plan.add_argument("--config", type=Path, required=True, help="config.json, or a checkpoint directory")
-    plan.add_argument("--card", default="24GB", help="memory of the card, e.g. 24GB (10^9 bytes)")
+    plan.add_argument(
+        "--card",
+        default="24GB",
+        help="memory of the card, e.g. 24GB; cpu: of this machine; cpu:32GB: of a PC",
+    )
     plan.add_argument("--context", type=int, default=8192, help="positions of the caches")
     _storage_arguments(plan)
     plan.add_argument("--encoder-bits", type=int, choices=(8, 16), default=8)
@@ -85,9 +92,25 @@ def _plan(arguments: argparse.Namespace) -> int:
         embedding_on_host=arguments.embedding_on_host,
         host_expert_layers=arguments.host_expert_layers,
     )
-    plan = (make_plan if arguments.exact else fit_plan)(config, settings, parse_bytes(arguments.card))
+    kind, _, size = arguments.card.partition(":")
+    if kind.lower() == "cpu":
+        limit, where = parse_bytes(size) if size else _free_here(), HOST
+        settings = replace(settings, embedding_on_host=False, host_expert_layers=0)  # there is but one memory
+    else:
+        limit, where = parse_bytes(arguments.card), CARD
+    if arguments.exact:
+        plan = make_plan(config, settings, limit, reserve_bytes=where.reserve_bytes)
+    else:
+        plan = fit_plan(config, settings, limit, device=where)
     sys.stdout.write((json.dumps(plan.to_json(), indent=2) if arguments.json else plan.table()) + "\n")
     return 0 if plan.fits else EXIT_DOES_NOT_FIT
+
+
+def _free_here() -> int:
+    free = known_free_bytes(torch.device("cpu"))
+    if free is None:
+        raise ValueError("this system does not say how much memory is free; name it, for example --card cpu:32GB")
+    return free
 
 
 def _quantize(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ such a byte, two of them added, fits 16 bits, so that every way to add them give
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -234,6 +235,17 @@ def pause(_context: Any) -> Any:
     def generate(context: Any, b: ir.IRBuilder, _signature: Any, _arguments: Any) -> Any:
         if KIND != "plain":
             _call(b, "llvm.x86.sse2.pause", ir.VoidType())
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def give_way(_context: Any) -> Any:
+    """Lets another thread have this processor."""
+
+    def generate(context: Any, b: ir.IRBuilder, _signature: Any, _arguments: Any) -> Any:
+        _call(b, "SwitchToThread" if sys.platform == "win32" else "sched_yield", I32)
         return context.get_dummy_value()
 
     return types.void(), generate

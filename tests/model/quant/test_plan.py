@@ -88,6 +88,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["fits"] is True
     assert main(["plan", "--config", str(tmp_path), "--card", "16GB", "--exact"]) == EXIT_DOES_NOT_FIT
     assert "DOES NOT FIT" in capsys.readouterr().out
+    assert main(["plan", "--config", str(tmp_path), "--card", "cpu:24GB", "--context", "4096"]) == 0
+    assert "fits in 24.0 GB at 4096 positions" in capsys.readouterr().out
+    assert main(["plan", "--config", str(tmp_path), "--card", "CPU:12GB"]) == EXIT_DOES_NOT_FIT
+    assert "host memory" not in capsys.readouterr().out  # a PC has but one
     assert main(["plan", "--config", str(path), "--card", "big"]) == 1
     assert "24GB" in capsys.readouterr().err
     assert main(["plan", "--config", str(tmp_path / "none.json")]) == 1
