@@ -22,13 +22,14 @@ MEASURED_S = 0.3
 _ENDS = re.compile(r"[.!?…]+[\"'”’)]*(?=\s|$)|[。！？\n]")
 
 
-def may_start(held_s: float, lead_s: float, rest_s: float, rate: float) -> bool:
+def may_start(held_s: float, lead_s: float, rest_s: float, rate: float, piece_s: float) -> bool:
     """Whether speech may be played now without a gap before its sentence ends.
 
     `held_s` of it is made, behind `lead_s` that was let go and is not heard yet; `rest_s` of the sentence is still to
-    be made, at `rate` seconds for each. The last moment is the tightest: then all of it must have been made.
+    be made, in pieces of `piece_s`, at `rate` seconds for each. The last piece is the tightest: it must have been made
+    when all before it has been heard.
     """
-    return lead_s + held_s >= (rate * MARGIN - 1) * rest_s
+    return lead_s + held_s + rest_s - piece_s >= rate * MARGIN * rest_s
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -66,7 +67,7 @@ class Pacer(Generic[Piece]):
         self._held.append(piece)
         self._held_s += length_s
         lead_s = max(0.0, self._heard_at_s - now_s)
-        if self.rate is not None and not may_start(self._held_s, lead_s, rest_s, self.rate):
+        if self.rate is not None and not may_start(self._held_s, lead_s, rest_s, self.rate, length_s):
             return []
         return self.flush(now_s)
 

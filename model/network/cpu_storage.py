@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.checkpoint.files import GetTensor
@@ -42,15 +41,11 @@ class ColumnExperts(Experts):
         self.gate_ups = gate_up.unbind()
         self.downs = down.unbind()
 
-    def _one(self, x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
-        out = torch.zeros_like(x)
-        for place, expert in enumerate(chosen[0].tolist()):  # a decode step has its own: `model.network.cpu_step`
-            out += self._expert(x, expert) * gates[:, place : place + 1]
-        return out
+    def _gate_up(self, x: Tensor, expert: int) -> Tensor:
+        return torch.mm(x, self.gate_ups[expert])
 
-    def _expert(self, x: Tensor, expert: int) -> Tensor:
-        gate, up = torch.mm(x, self.gate_ups[expert]).chunk(2, dim=-1)
-        return torch.mm(F.silu(gate).mul_(up), self.downs[expert])
+    def _down(self, x: Tensor, expert: int) -> Tensor:
+        return torch.mm(x, self.downs[expert])
 
 
 class ColumnStorage:

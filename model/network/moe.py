@@ -6,6 +6,8 @@ E experts, K experts per token, I intermediate size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,8 +30,44 @@ class GatedMLP(nn.Module):
         return out
 
 
+# Rows [t, n] and the number of an expert -> [t, m]: what a storage of weights supplies.
+ExpertProduct = Callable[[Tensor, int], Tensor]
+
+
+def mix(x: Tensor, chosen: Tensor, gates: Tensor, gate_up: ExpertProduct, down: ExpertProduct) -> Tensor:
+    """x [T, H], chosen [T, K] expert numbers, gates [T, K] -> [T, H]: the gated sum of the chosen experts.
+
+    The one loop over experts, for every storage that multiplies expert by expert; sums are in float32. The numbers of
+    the chosen experts are read back to the host once per call: that is what lets it touch only their weights.
+    """
+    out = torch.zeros_like(x, dtype=torch.float32)
+    if x.shape[0] == 1:  # a decode step: nothing to sort
+        for place, expert in enumerate(chosen[0].tolist()):
+            out += _gated(x, expert, gate_up, down).float() * gates[:, place : place + 1]
+        return out.to(x.dtype)
+    flat = chosen.reshape(-1)
+    order = flat.argsort(stable=True)
+    rows = order.div(chosen.shape[1], rounding_mode="floor")
+    weights = gates.reshape(-1)[order].unsqueeze(1).float()
+    sorted_x = x[rows]
+    start = 0
+    for expert, count in enumerate(torch.bincount(flat).tolist()):
+        if count:
+            end = start + count
+            done = _gated(sorted_x[start:end], expert, gate_up, down)
+            out.index_add_(0, rows[start:end], done.float() * weights[start:end])
+            start = end
+    return out.to(x.dtype)
+
+
+def _gated(x: Tensor, expert: int, gate_up: ExpertProduct, down: ExpertProduct) -> Tensor:
+    """One expert: x [t, H] -> [t, H]."""
+    gate, up = gate_up(x, expert).chunk(2, dim=-1)
+    return down(F.silu(gate) * up, expert)
+
+
 class Experts(nn.Module):
-    """All experts of one layer, stacked."""
+    """All experts of one layer, stacked: `gate_up` [E, 2I, H], `down` [E, H, I]."""
 
     def __init__(self, count: int, hidden: int, intermediate: int) -> None:
         super().__init__()
@@ -37,44 +75,14 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(count, hidden, intermediate), requires_grad=False)
 
     def forward(self, x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
-        """x [T, H], chosen [T, K] expert numbers, gates [T, K] -> [T, H]: the gated sum of the chosen experts.
+        """See `mix`. On a GPU, and on a processor with packed weights, `model/quant/` puts kernels in this place."""
+        return mix(x, chosen, gates, self._gate_up, self._down)
 
-        The numbers of the chosen experts are read back to the host once per call: that is what lets it touch only
-        their weights, as views. On a GPU `model/quant/` puts a kernel in this place.
-        """
-        if x.shape[0] == 1:
-            return self._one(x, chosen, gates)
-        n_choices = chosen.shape[1]
-        flat = chosen.reshape(-1)
-        order = flat.argsort(stable=True)
-        rows = order.div(n_choices, rounding_mode="floor")
-        weights = gates.reshape(-1)[order].unsqueeze(1)
-        counts = torch.bincount(flat, minlength=self.gate_up.shape[0]).tolist()
-        sorted_x = x[rows]
-        out = torch.zeros_like(x)
-        start = 0
-        for expert, count in enumerate(counts):
-            if count:
-                end = start + count
-                done = self._expert(sorted_x[start:end], expert) * weights[start:end]
-                out.index_add_(0, rows[start:end], done.to(out.dtype))
-                start = end
-        return out
+    def _gate_up(self, x: Tensor, expert: int) -> Tensor:
+        return F.linear(x, self.gate_up[expert])
 
-    def _one(self, x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
-        experts = chosen[0].tolist()
-        hidden = []
-        for expert in experts:
-            gate, up = F.linear(x, self.gate_up[expert]).chunk(2, dim=-1)
-            hidden.append(F.silu(gate).mul_(up))
-        out = F.linear(hidden[0] * gates[:, 0:1], self.down[experts[0]])
-        for number in range(1, len(experts)):
-            out.addmm_(hidden[number] * gates[:, number : number + 1], self.down[experts[number]].T)
-        return out
-
-    def _expert(self, x: Tensor, expert: int) -> Tensor:
-        gate, up = F.linear(x, self.gate_up[expert]).chunk(2, dim=-1)
-        return F.linear(F.silu(gate) * up, self.down[expert])
+    def _down(self, x: Tensor, expert: int) -> Tensor:
+        return F.linear(x, self.down[expert])
 
 
 class SparseMLP(nn.Module):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.network.moe import mix
+
 WORD_BITS = 32
 SUPPORTED_BITS = (4, 8)
 
@@ -216,10 +218,10 @@ def expert_mlp(x: Tensor, experts: Tensor, gates: Tensor, gate_up: PackedWeight,
     ``x`` [T, D]; ``experts`` int [T, k]; ``gates`` [T, k]; ``gate_up`` [E, 2I, D] (gate rows first); ``down`` [E, D,
     I]. Returns [T, D] in ``x``'s dtype.
     """
-    out = torch.zeros_like(x, dtype=torch.float32)
-    for expert in torch.unique(experts).tolist():
-        token, slot = torch.where(experts == expert)
-        gate, up = linear(x[token], gate_up[expert]).chunk(2, dim=-1)  # [t, I] each
-        hidden = torch.nn.functional.silu(gate) * up
-        out.index_add_(0, token, linear(hidden, down[expert]).float() * gates[token, slot].float().unsqueeze(-1))
-    return out.to(x.dtype)
+    return mix(
+        x,
+        experts,
+        gates,
+        lambda rows, expert: linear(rows, gate_up[expert]),
+        lambda rows, expert: linear(rows, down[expert]),
+    )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.memory import Memory
 from model.network.filling import Storage
+from model.network.moe import mix
 from model.quant import packing
 from model.quant.formats import GetTensor
 from model.quant.packing import PackedWeight
@@ -49,13 +50,13 @@ class HostExperts(nn.Module):
             and isinstance(down, PackedWeight)
         ):
             return self.expert_mlp(x, chosen, gates, gate_up, down)
-        out = torch.zeros_like(x, dtype=torch.float32)
-        for expert in torch.unique(chosen).tolist():
-            token, slot = torch.where(chosen == expert)
-            gate, up = _product(x[token], self._fetch(gate_up, expert)).chunk(2, dim=-1)
-            done = _product(F.silu(gate) * up, self._fetch(down, expert)).float()
-            out.index_add_(0, token, done * gates[token, slot].float().unsqueeze(-1))
-        return out.to(x.dtype)
+        return mix(
+            x,
+            chosen,
+            gates,
+            lambda rows, expert: _product(rows, self._fetch(gate_up, expert)),
+            lambda rows, expert: _product(rows, self._fetch(down, expert)),
+        )
 
     def _fetch(self, weight: Weight, expert: int) -> Weight:
         """One expert's matrix, copied to the device."""

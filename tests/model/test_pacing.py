@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.conversation import reply as reply_module
@@ -44,6 +44,7 @@ def gaps(sentences: list[int], cost_s: float, rate: float | None) -> tuple[list[
     st.lists(st.integers(min_value=1, max_value=120), min_size=1, max_size=6),
     st.floats(min_value=0.01, max_value=0.5),
 )
+@example(sentences=[2], cost_s=0.125)  # one piece is not a flow: the second came after the first was heard
 def test_a_slow_engine_makes_no_gap_inside_a_sentence(sentences: list[int], cost_s: float) -> None:
     """The engine's speed is the test's; every gap is before the first frame of a sentence."""
     found, _ = gaps(sentences, cost_s, rate=cost_s / FRAME_S)
@@ -72,9 +73,9 @@ def test_it_waits_no_longer_than_it_must() -> None:
 
 
 def test_the_lead_counts() -> None:
-    assert may_start(held_s=0.1, lead_s=2.0, rest_s=2.0, rate=1.8)
-    assert not may_start(held_s=0.1, lead_s=0.0, rest_s=2.0, rate=1.8)
-    assert may_start(held_s=0.1, lead_s=0.0, rest_s=0.0, rate=9.0)
+    assert may_start(held_s=0.1, lead_s=2.0, rest_s=2.0, rate=1.8, piece_s=0.08)
+    assert not may_start(held_s=0.1, lead_s=0.0, rest_s=2.0, rate=1.8, piece_s=0.08)
+    assert may_start(held_s=0.1, lead_s=0.0, rest_s=0.0, rate=9.0, piece_s=0.08)
 
 
 def test_where_sentences_end() -> None:
