@@ -82,7 +82,7 @@ def shortened(published: Json, n_layers: int | None) -> Json:
     talker["text_config"]["num_hidden_layers"] = min(n_layers, talker["text_config"]["num_hidden_layers"])
     talker["accept_hidden_layer"] = min(n_layers, talker["accept_hidden_layer"])
     vision = thinker["vision_config"]
-    n_deep = len(vision["deepstack_visual_indexes"])
+    n_deep = min(n_layers, len(vision["deepstack_visual_indexes"]))
     vision["depth"] = min(vision["depth"], max(n_layers, n_deep))
     vision["deepstack_visual_indexes"] = list(range(n_deep))
     thinker["audio_config"]["encoder_layers"] = min(n_layers, thinker["audio_config"]["encoder_layers"])
