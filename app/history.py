@@ -201,9 +201,10 @@ def transcript_text(turns: tuple[TranscriptTurn, ...], started_at_unix_s: float)
 
 
 def transcript_json(turns: tuple[TranscriptTurn, ...], started_at_unix_s: float) -> str:
-    """The same as JSON: every field of `TranscriptTurn`."""
+    """The same as JSON: every field of `TranscriptTurn` but the picture, which is never kept."""
+    shown = [{name: value for name, value in asdict(turn).items() if name != "picture"} for turn in turns]
     return json.dumps(
-        {"started_at_unix_s": started_at_unix_s, "turns": [asdict(turn) for turn in turns]},
+        {"started_at_unix_s": started_at_unix_s, "turns": shown},
         ensure_ascii=False,
         indent=2,
     )

@@ -126,7 +126,7 @@ class Actions:
         self.repeat = self._command("R&epeat last answer", "Ctrl+E", Repeat)
         self.stop = self._command("&Stop", "Esc", Stop)
         self.yes = self._command("&Yes, do it", "Ctrl+Shift+Y", lambda: AnswerQuestion(True))
-        self.no = self._command("&No, do not", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
+        self.no = self._command("No, do no&t", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
         self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
         self.save = self._local("&Save transcript …", "Ctrl+S")

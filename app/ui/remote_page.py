@@ -41,7 +41,7 @@ class RemotePage:
         self._model = self._line("engine_model", "&Model", settings.engine_model)
         self._fingerprint = self._line("engine_fingerprint", "&Fingerprint", settings.engine_fingerprint)
         add_note(form, self._fingerprint, "SHA-256 of the engine's certificate, when no authority has signed it.")
-        self._ca_file = self._line("engine_ca_file", "Certificate &authority", settings.engine_ca_file)
+        self._ca_file = self._line("engine_ca_file", "Certificate auth&ority", settings.engine_ca_file)
         browse = QPushButton("Choose a PEM file …")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)

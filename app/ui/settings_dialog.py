@@ -86,8 +86,8 @@ class SettingsDialog(QDialog):
             "devices": ("De&vices", self._devices_page()),
             "look": ("&Look and keys", self._look_page(settings)),
             "engine": ("&Engine", self._engine_page(settings)),
-            "remote": ("&Remote", self._remote_page(settings)),
-            "tools": ("&Tools", self._tools_page(settings, tools or ToolsShown())),
+            "remote": ("Remote", self._remote_page(settings)),
+            "tools": ("Tools", self._tools_page(settings, tools or ToolsShown())),
         }
         for title, widget in pages.values():
             self.tabs.addTab(_scrolling(widget), title)
@@ -148,7 +148,7 @@ class SettingsDialog(QDialog):
         self._check(form, "speech", "Spo&ken replies", settings.speech)
         self._slider(form, "reply_limit_s", "Longest &reply", settings.reply_limit_s, (10, 300, 1.0), "{:.0f} seconds")
         self._check(form, "keep_history", "Keep conversations on this &machine", settings.keep_history)
-        self._check(form, "called_only", "Answer only when calle&d by name", settings.called_only)
+        self._check(form, "called_only", "Answer only when called b&y name", settings.called_only)
         return page
 
     def _sound_page(self, settings: Settings) -> QWidget:

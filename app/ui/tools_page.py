@@ -49,7 +49,7 @@ class ToolsPage:
             add_note(form, None, f"{server} does not work: {problem}")
         theirs = _list(foreign, set(settings.mcp_allowed))
         if foreign:
-            add_row(form, "Tools of &these servers", theirs)
+            add_row(form, "Tools o&f these servers", theirs)
         self.readers["mcp_allowed"] = lambda: self._allowed(theirs)
 
     def _off(self, shown: QListWidget) -> tuple[str, ...]:

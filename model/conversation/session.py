@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
 from time import perf_counter
@@ -554,9 +554,10 @@ class ReplyStream:
         """The id of the reply."""
         return self._reply.spoken.item
 
-    def letters_heard(self, heard_ms: float) -> int:
-        """How many letters of the reply's text were spoken in the first `heard_ms` of its speech."""
-        return self._reply.spoken.letters_heard(heard_ms)
+    @property
+    def letters_heard(self) -> Callable[[float], int]:
+        """Says how many letters of the text were spoken in the first ms of the speech; keeps no session alive."""
+        return self._reply.spoken.letters_heard
 
     @property
     def lead_s(self) -> float:

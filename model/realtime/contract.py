@@ -5,7 +5,7 @@ One thread owns every object here. The protocol layer is written against these, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,7 +43,8 @@ class ReplyEvents(Protocol):
 
     def __next__(self) -> TextDelta | SpeechDelta | CallMade | ReplyDone: ...
 
-    def letters_heard(self, heard_ms: float) -> int: ...
+    @property
+    def letters_heard(self) -> Callable[[float], int]: ...
 
     def close(self) -> None: ...
 

@@ -28,12 +28,12 @@ class Renewal:
         talk.must_renew = False
         talk.transcripts.give_up()
         instructions, before = talk.instructions(), talk.session.options.instructions
+        talk.last_reply = talk.active_reply  # an older one would hold on to the old session
         del talk.session  # a device has room for the caches of one: they go before new ones are made
         refused = self._open(instructions)
         if refused and self._open(before):
             raise SessionLostError(f"The model's session could not be made again: {refused}")
         talk.turn.give_again()
-        talk.last_reply = talk.active_reply
         unanswered = {part.item_id for part in talk.turn.inputs}
         self._given = []
         before_it: Record | None = None

@@ -64,6 +64,7 @@ def test_both_voices_are_kept_with_their_times_and_drawn() -> None:
     ]
 
 
+@pytest.mark.e2e
 def test_a_question_and_a_room_through_the_whole_app(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with engine_server(ScriptedFlash()) as url:
         arguments = ["--rounds", "1", "--scenes", "questions", "room", "--out", str(tmp_path)]

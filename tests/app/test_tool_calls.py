@@ -187,7 +187,7 @@ def test_a_model_that_only_calls_tools_is_stopped(talk: Talk) -> None:
 
 
 def test_a_fresh_picture_goes_with_the_result(talk: Talk) -> None:
-    reply = talk.ask("Look again.")
+    reply = talk.ask("What do you see now?")
     talk.call(reply)
     talk.feed(ev.ReplyDone(0.0, reply), ev.ToolFinished(0.0, "call-1", "A new picture follows.", "Check again", True))
     assert talk.new(fx.SendResults) == [fx.SendResults((("call-1", "A new picture follows."),), picture=True)]

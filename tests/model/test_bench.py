@@ -57,4 +57,4 @@ def test_a_difference_is_a_failure(tmp_path):
 def test_a_broken_checkpoint_is_an_error_of_one_line(tmp_path, capsys):
     status = bench.main(["turns", "--checkpoint", str(tmp_path / "none"), "--turns", "1"])
     assert status == 1
-    assert "config.json does not exist" in capsys.readouterr().err
+    assert "does not exist; give the folder" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def dialog(open_desk: Callable[..., Desk], file: Path) -> HistoryDialog:
     assistant = ScriptedAssistant()
     made = parts(assistant)
     window_parts = WindowParts(
-        made.settings, made.compose, made.list_devices, made.latest_picture, lambda: History(file)
+        made.settings, made.compose, made.list_devices, made.latest_picture, open_history=lambda: History(file)
     )
     desk = open_desk(window_parts, assistant)
     desk.window.actions_.history.trigger()
@@ -85,7 +85,9 @@ def test_everything_in_it_has_a_name_and_a_damaged_file_is_said(open_desk: Calla
     assistant = ScriptedAssistant()
     made = parts(assistant)
     desk = open_desk(
-        WindowParts(made.settings, made.compose, made.list_devices, made.latest_picture, lambda: History(bad)),
+        WindowParts(
+            made.settings, made.compose, made.list_devices, made.latest_picture, open_history=lambda: History(bad)
+        ),
         assistant,
     )
     desk.window.actions_.history.trigger()
