@@ -107,7 +107,7 @@ def test_nobody_speaks_in_the_file(home: Path, tmp_path: Path) -> None:
         (("--say", PICTURE, "--out", "out"), 2, "cannot be read as sound"),
         (("--text", " ", "--out", "out"), 2, "empty --text"),
         (("--text", "half \udcff", "--out", "out"), 2, "not valid text"),
-        (("--text", "hello", "--watch", QUESTION, "--out", "out"), 2, "not a video that can be read"),
+        (("--text", "hello", "--watch", QUESTION, "--out", "out"), 2, "is a sound file, not a picture or a video"),
         (("--text", "hello", "--watch", ".", "--out", "out"), 2, "has no pictures in it"),
         (("--text", "hello", "--watch", "camera:x", "--out", "out"), 2, "camera:0"),
         (("--text", "hello", "--watch", "nowhere.jpg", "--out", "out"), 2, "no picture, video or folder 'nowhere.jpg'"),

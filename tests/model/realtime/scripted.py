@@ -69,7 +69,7 @@ class ScriptedSession:
     words: tuple[str, ...]
     gate: Callable[[], None] | None = None
     called: tuple[str, ...] = ()
-    """What it says where tools are offered."""
+    """What it says where tools are offered; without it, `words`."""
     heard: list[str] = field(default_factory=list)
     """The words of the next transcriptions."""
     ledger: list[tuple[str, Any, int]] = field(default_factory=list)
@@ -166,7 +166,7 @@ class ScriptedSession:
             raise InputError("there is nothing to reply to")
         words = self.words if max_tokens is None else self.words[:max_tokens]
         if tools:
-            words = (opening, *self.called)
+            words = (opening, *(self.called or self.words)) if opening else self.called or words
         return self._open(words, speech, tools)
 
     def say(self, text: str, *, speech: bool = True) -> Stream:
