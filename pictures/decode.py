@@ -58,7 +58,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Rgb:
             return _upright(image)
     except PictureError:
         raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, RuntimeError, EOFError, struct.error) as error:
         detail = "only part of it is there" if "truncated" in str(error) else f"{error}".rstrip(".")
         raise PictureError(f"is a damaged {kind} picture: {detail}.", "Copy or save it again.") from error
 
