@@ -129,6 +129,7 @@ def side_files() -> dict[str, dict[str, Any]]:
         "talker_max_new_tokens": 500,
         "talker_do_sample": False,
         "talker_repetition_penalty": 1.0,
+        "knows_tools": False,  # until a checkpoint was trained on them
         **({"conversation_turns": config.CONVERSATION_TURNS} if config.CONVERSATION_TURNS else {}),
     }
     return {

@@ -7,9 +7,6 @@ from dataclasses import replace
 from app.dialects.abilities import Abilities
 from app.dialects.base import Dialect, Json
 
-WITHOUT_TOOLS = frozenset({"flash-mini"})
-"""Models that were trained without tools: a list of them in the prompt is noise that spoils every answer (tried)."""
-
 
 class Sightline(Dialect):
     key = "sightline"
@@ -18,9 +15,8 @@ class Sightline(Dialect):
     abilities = Abilities(takes_back=True, says=True)
 
     def abilities_of(self, session: Json) -> Abilities:
-        """Engines before tools refuse them; those that have them list them. The model has to know them, too."""
-        model = str(session.get("model", ""))
-        return replace(self.abilities, tools="tools" in session and model.rsplit("/", 1)[-1] not in WITHOUT_TOOLS)
+        """The engine says whether its model knows tools; one that does not say so is older than they are."""
+        return replace(self.abilities, tools=session.get("knows_tools") is True)
 
     def session(self, update: Json) -> list[Json]:
         return [update]

@@ -25,6 +25,7 @@ class Generation:
     max_tokens: int
     max_frames: int
     conversation_turns: int | None = None  # how many turns it can carry, the present one included; None: all that fit
+    knows_tools: bool = True  # whether a list of tools in its instructions means something to it
 
 
 def read_generation(path: Path, config: ModelConfig) -> Generation:
@@ -60,4 +61,5 @@ def read_generation(path: Path, config: ModelConfig) -> Generation:
         max_tokens=values.integer("thinker_max_new_tokens", 1024, least=1),
         max_frames=values.integer("talker_max_new_tokens", 4096, least=1, most=MOST_FRAMES),
         conversation_turns=turns,
+        knows_tools=values.flag("knows_tools", True),
     )

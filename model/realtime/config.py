@@ -75,6 +75,7 @@ class Abilities:
     model: str
     voices: tuple[str, ...]
     has_voice_detector: bool
+    knows_tools: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +155,13 @@ def merge(current: LiveConfig, update: SessionConfig, abilities: Abilities, dial
     if audio_out.voice is not None:
         changes["voice"] = _voice(audio_out.voice, abilities) or current.voice
     if update.tools is not None:
-        changes["tools"] = read_tools(update.tools, "session.tools")
+        changes["tools"] = read_tools(update.tools, "session.tools", abilities)
     if update.tool_choice is not None:
         changes["tool_choice"] = update.tool_choice
     return replace(current, **changes)
 
 
-def response_request(asked: ResponseConfig, config: LiveConfig) -> ReplyRequest:
+def response_request(asked: ResponseConfig, config: LiveConfig, abilities: Abilities) -> ReplyRequest:
     """`response.create`'s object over the session's configuration; raises `WireError` for what cannot be done."""
     modalities = first(asked.output_modalities, asked.modalities)
     speech = config.speech
@@ -175,7 +176,7 @@ def response_request(asked: ResponseConfig, config: LiveConfig) -> ReplyRequest:
     in_conversation = asked.conversation != "none"
     if asked.input is not None and in_conversation:
         raise _bad("response.input", "only a response with conversation 'none' has an input of its own")
-    tools = None if asked.tools is None else read_tools(asked.tools, "response.tools")
+    tools = None if asked.tools is None else read_tools(asked.tools, "response.tools", abilities)
     return ReplyRequest(
         speech,
         limit,
@@ -192,7 +193,7 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
     """The `session` object of session.created and session.updated.
 
     GA's type allows no `rate` but 24000, so another rate is given as `sample_rate` and `rate` is left out. `voices`
-    (those that this model has) is Sightline's own.
+    (those that this model has) and `knows_tools` are Sightline's own.
     """
     detection = config.turn_detection
     input_format: dict[str, Any] = {"type": "audio/pcm"}
@@ -203,6 +204,7 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
         "id": session_id,
         "model": abilities.model,
         "voices": list(abilities.voices),
+        "knows_tools": abilities.knows_tools,
         "instructions": config.instructions,
         "output_modalities": list(config.modalities),
         "max_output_tokens": "inf" if config.max_output_tokens is None else config.max_output_tokens,
@@ -230,12 +232,15 @@ def token_limit(limit: int | Literal["inf"], current: int | None) -> int | None:
     return min(limit, MAX_OUTPUT_TOKENS) if limit >= 1 else current
 
 
-def read_tools(tools: tuple[Tool, ...], param: str) -> tuple[Tool, ...]:
-    """Function tools in one form; others (`mcp`, ...) cannot be carried out here and are left out."""
+def read_tools(tools: tuple[Tool, ...], param: str, abilities: Abilities) -> tuple[Tool, ...]:
+    """Function tools in one form; others (`mcp`, ...) cannot be carried out here and are left out.
+
+    All of them are left out where the model was trained without tools: a list of them spoils each of its answers.
+    """
     if len(tools) > MAX_TOOLS:
         raise _bad(param, f"at most {MAX_TOOLS} tools, got {len(tools)}")
     read = (_plain_tool(tool) for tool in tools)
-    return tuple(tool for tool in read if tool is not None)
+    return tuple(tool for tool in read if tool is not None) if abilities.knows_tools else ()
 
 
 def _plain_tool(tool: Tool) -> Tool | None:

@@ -110,9 +110,12 @@ class SpeakingSession(Protocol):
 
 
 class SpeakingModel(Protocol):
-    """A loaded model. `voices` is empty when it does not speak."""
+    """A loaded model. `voices` is empty when it does not speak; one without `knows_tools` is never offered any."""
 
     @property
     def voices(self) -> tuple[str, ...]: ...
+
+    @property
+    def knows_tools(self) -> bool: ...
 
     def open_session(self, instructions: str | None, voice: str | None) -> SpeakingSession: ...

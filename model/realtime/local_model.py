@@ -17,6 +17,11 @@ class LocalModel:
         """Names of the speakers, the default first; empty when the checkpoint cannot speak."""
         return self.flash.voices
 
+    @property
+    def knows_tools(self) -> bool:
+        """False for a checkpoint that was trained without tools (`knows_tools` in its generation_config.json)."""
+        return self.flash.generation.knows_tools
+
     def open_session(self, instructions: str | None, voice: str | None) -> Session:
         """A conversation; raises InputError for an unknown voice."""
         return Session(self.flash, instructions, voice)

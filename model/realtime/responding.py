@@ -32,7 +32,7 @@ class Responding:
     # --- asked for ---------------------------------------------------------------------------------------------------
 
     def create(self, asked: ResponseConfig) -> None:
-        request = configs.response_request(asked, self._talk.config)
+        request = configs.response_request(asked, self._talk.config, self._talk.abilities)
         if self._talk.active_reply is not None and not request.in_conversation:
             if len(self._waiting) >= MAX_WAITING:
                 raise WireError("rate_limit_exceeded", f"{MAX_WAITING} responses wait already; wait for some of them.")
@@ -59,7 +59,7 @@ class Responding:
         """Creates what waits for its turn; False: nothing does."""
         if self.wanted:
             self.wanted = False
-            self._create(configs.response_request(ResponseConfig(), self._talk.config))
+            self._create(configs.response_request(ResponseConfig(), self._talk.config, self._talk.abilities))
         elif self._waiting:
             self._create(self._waiting.popleft())
         else:

@@ -22,6 +22,8 @@ OWN_FIELDS = {
     ("conversation.item.truncated", "transcript"),
     ("session.created", "voices"),
     ("session.updated", "voices"),
+    ("session.created", "knows_tools"),
+    ("session.updated", "knows_tools"),
     ("session.created", "sample_rate"),
     ("session.updated", "sample_rate"),
     # GA sends these two; the `openai` package reads them into its response type only.
@@ -88,7 +90,7 @@ class Harness:
         self.events: list[dict[str, Any]] = []
         self.dropped: list[str] = []
         self.is_finished = False
-        abilities = Abilities("scripted", self.flash.voices, make_detector is not None)
+        abilities = Abilities("scripted", self.flash.voices, make_detector is not None, self.flash.knows_tools)
         self.live = LiveSession(self.flash, abilities, self, make_detector, "sess_1")
         if session:
             self.say("session.update", session=session)
@@ -143,8 +145,8 @@ class Harness:
         self.say("input_audio_buffer.commit")
         return str(self.last("input_audio_buffer.committed")["item_id"])
 
-    def reply(self) -> dict[str, Any]:
-        """A whole reply; returns its response."""
-        self.say("response.create")
+    def reply(self, **asked: Any) -> dict[str, Any]:
+        """A whole reply, with `asked` as `response.create`'s object; returns its response."""
+        self.say("response.create", **({"response": asked} if asked else {}))
         self.work()
         return dict(self.last("response.done")["response"])

@@ -258,6 +258,7 @@ class ScriptedFlash:
     words: tuple[str, ...] = ("One ", "two ", "three ", "four.")
     gate: Callable[[], None] | None = None
     called: tuple[str, ...] = ()
+    knows_tools: bool = True
 
     def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
         made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate, self.called)

@@ -32,6 +32,20 @@ def test_tools_are_offered_in_the_system_turn() -> None:
     assert client.last("response.done")["response"]["status"] == "completed"
 
 
+def test_a_model_without_tools_is_never_offered_any() -> None:
+    client = Harness(ScriptedFlash(called=("noise",), knows_tools=False))
+    client.say("session.update", session={"type": "realtime", "tools": [TIME]})
+    session = client.last("session.updated")["session"]
+    assert (session["tools"], session["knows_tools"]) == ([], False)
+    client.hear()
+    assert client.reply()["output"][0]["content"][0]["transcript"] == "One two three four."
+    assert client.session.options.instructions == session["instructions"]
+    client.hear()
+    client.reply(tools=[TIME], tool_choice="required")
+    assert not calls_of(client)
+    assert not any("<tools>" in str(entry) for entry in client.session.held)
+
+
 def test_a_call_is_an_item_and_neither_text_nor_speech() -> None:
     client = with_tools("Let me ", "see.", "\n<tool", CALL[5:])
     client.hear()
