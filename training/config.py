@@ -30,7 +30,6 @@ POSITIONS_PER_SECOND = 13
 # --- the voice ----------------------------------------------------------------------------------------------
 SAMPLE_RATE_HZ = 24_000
 SAMPLES_PER_CODEC_FRAME = 1920
-CODEC_FRAMES_PER_SECOND = SAMPLE_RATE_HZ / SAMPLES_PER_CODEC_FRAME  # 12.5
 CODEBOOK_SIZE = 512
 CODE_GROUPS = 4
 TALKER_LAYERS = 3
@@ -53,14 +52,6 @@ def text_embedding() -> torch.Tensor:
     generator = torch.Generator().manual_seed(TEXT_EMBEDDING_SEED)
     table = torch.randn(text.VOCAB_SIZE, HIDDEN, generator=generator) * TEXT_EMBEDDING_STD
     return table.bfloat16().float()
-
-
-def fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (elsewhere bfloat16 is slower than float32)."""
-    if torch.cuda.is_available():
-        return True
-    info = Path("/proc/cpuinfo")
-    return info.exists() and any(flag in info.read_text() for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def _rope() -> dict[str, Any]:

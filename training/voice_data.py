@@ -14,7 +14,7 @@ import itertools
 import json
 import multiprocessing
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -152,13 +152,6 @@ def load_part(runs: Path, name: str) -> Part:
         raise FileNotFoundError(f"{path} is missing; make it with: python -m training.voice_data --part {name}")
     records = [Record(**item) for item in json.loads(path.read_text())]
     return Part(records, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
-
-
-def all_parts(runs: Path) -> Iterator[Part]:
-    """Every training part there is (held-out parts start with `test`)."""
-    for path in sorted((runs / "voice").glob("*.json")):
-        if not path.stem.startswith("test"):
-            yield load_part(runs, path.stem)
 
 
 def main() -> None:

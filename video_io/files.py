@@ -161,7 +161,6 @@ class VideoFileGrabber:
         self.path = path
         self.repeat = repeat
         self._video: VideoFile | None = None
-        self._has_shown = False
         self._ready = False  # the next picture is read, and `interval_s` is the time until it
         self._interval_s = 1 / 25
 
@@ -187,7 +186,6 @@ class VideoFileGrabber:
             return None
         assert self._video is not None
         rgb = self._video.picture()
-        self._has_shown = True
         self._interval_s = self._prepare()
         return rgb
 

@@ -16,5 +16,3 @@ class Abilities:
     judges: bool = True
     """Words of a short utterance can be had without a reply to it."""
     tools: bool = True
-    typed_text: bool = True
-    pictures: bool = True

@@ -17,7 +17,7 @@ class SglangOmni(Dialect):
     key = "sglang-omni"
     name = "sglang-omni"
     input_rate_hz = 16_000
-    abilities = Abilities(judges=False, tools=False, typed_text=False)
+    abilities = Abilities(judges=False, tools=False)
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

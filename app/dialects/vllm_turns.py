@@ -17,7 +17,7 @@ class VllmTurns(Dialect):
     key = "vllm"
     name = "vLLM"
     input_rate_hz = 16_000
-    abilities = Abilities(judges=False, tools=False, typed_text=False, pictures=False)
+    abilities = Abilities(judges=False, tools=False)
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

@@ -48,7 +48,6 @@ class ModelsDesk(QObject):
         super().__init__(parent)
         self._shop, self._settings = shop, settings
         self._switch: Switch | None = None
-        self._pausing = False
         self.shelf = Shelf()
         self._came.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
@@ -62,12 +61,10 @@ class ModelsDesk(QObject):
         if self.shelf.getting is not None and not self.shelf.getting.is_over:
             self.tells.emit("A model is being got already.")
             return
-        self._pausing = False
         self._show(replace(self.shelf, getting=Getting(short_name(what), "looking")))
         self._shop.get(what, bits, self._came.emit)
 
     def pause(self) -> None:
-        self._pausing = True
         self._shop.pause()
 
     def remove(self, name: str) -> None:

@@ -19,7 +19,6 @@ VISION_PREFIX = "thinker.visual."
 THINKER_PREFIX = "thinker.model."
 THINKER_HEAD_PREFIX = "thinker.lm_head."
 TALKER_PREFIX = "talker."
-PREDICTOR_PREFIX = "talker.code_predictor."
 CODE2WAV_PREFIX = "code2wav."
 
 

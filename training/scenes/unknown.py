@@ -76,10 +76,6 @@ class Strange:
             )  # fmt: skip
         return TOO_DARK if self.dark else TOO_BLURRED if self.blurred else UNKNOWN
 
-    def at_size(self, height: int, width: int) -> Rgb:
-        """The picture cut and scaled to a size that the processor makes."""
-        return fit(self.rgb, height, width)
-
 
 def fit(rgb: Rgb, height: int, width: int) -> Rgb:
     """The middle of a picture with the shape wanted, scaled."""

@@ -29,7 +29,7 @@ class InterleavedLinear(nn.Module):
         if bias is not None:
             padded = np.zeros(LANES * weight.n_blocks, np.float32)
             padded[: bias.shape[0]] = bias.float().numpy()
-        self.padded_bias = padded
+        self.padded_bias = padded  # kept: its address is in the description
         self.description = describe(weight, padded)
         self._row_bytes = row_bytes(weight)
 
