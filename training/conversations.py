@@ -44,7 +44,7 @@ NO_WORDS = "(unclear)"  # what is written down of a sound without understandable
 _TURNS, _TURN_SHARES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16), (2, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1)
 _CAMERA_SHARE, _STRANGE_SHARE = 0.75, 0.35
 _FAR_SHARE, _FAR_POSITIONS = 0.3, 6000
-_REFUSAL_SHARE = 0.22  # of talk
+_REFUSAL_SHARE = 0.3  # of talk
 _INTERRUPTED_SHARE, _UNHEARD_SHARE = 0.12, 0.03
 _EVICTED_SHARE = 0.15
 _RESUMED_SHARE = 0.05
@@ -136,7 +136,7 @@ class Conversation:
         rng = self.rng
         if rng.random() < 0.04:
             self.camera = not self.camera
-        shares = {"talk": 0.38, "ood": 0.07, "picture": 0.3, "prompt": 0.12, "again": 0.07, "unclear": 0.06}
+        shares = {"talk": 0.38, "ood": 0.07, "picture": 0.28, "prompt": 0.2, "again": 0.05, "unclear": 0.06}
         if not self.camera:
             shares = {"talk": 0.6, "ood": 0.12, "picture": 0.0 if self.has_seen else 0.08, "again": 0.1, "unclear": 0.1}
         kind = rng.choices(list(shares), list(shares.values()))[0]
@@ -397,7 +397,7 @@ def _drawn(scene: Scene, shot: int) -> npt.NDArray[np.uint8]:
 
 def _strange_word(scene: Scene, rng: random.Random) -> Scene:
     """Now and then a word that it does not know, where there is a word."""
-    if not scene.word or rng.random() > 0.4:
+    if not scene.word or rng.random() > 0.25:
         return scene
     return replace(scene, word=rng.choice(words.STRANGE_WORDS))
 

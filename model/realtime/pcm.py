@@ -5,7 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from model.realtime.client_events import WireError, decode_base64
+from model.realtime.config import SPEECH_RATE_HZ
 from model.realtime.contract import Samples
+
+SILENT_SAMPLES, FADE_SAMPLES = SPEECH_RATE_HZ // 200, SPEECH_RATE_HZ // 100  # 5 ms, then 10 ms
+ONSET = np.concatenate(
+    (
+        np.zeros(SILENT_SAMPLES, np.float32),
+        np.sin(np.linspace(0, np.pi / 2, FADE_SAMPLES, endpoint=False), dtype=np.float32) ** 2,
+    )
+)
+"""Weights of a reply's first samples: a decoder of codes begins with a step, which is heard as a tick."""
+
+
+def without_tick(pcm: Samples, n_before: int) -> Samples:
+    """Speech [n] of which `n_before` samples came before, with the reply's onset faded in."""
+    weights = ONSET[n_before : n_before + len(pcm)]
+    if not len(weights):
+        return pcm
+    return np.concatenate((pcm[: len(weights)] * weights, pcm[len(weights) :]))
 
 
 def to_pcm16(pcm: Samples) -> bytes:

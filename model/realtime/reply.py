@@ -18,7 +18,7 @@ from model.conversation.events import CallMade, ReplyDone, SpeechDelta, TextDelt
 from model.realtime.client_events import Item, Part, encode_base64
 from model.realtime.config import SPEECH_RATE_HZ, ReplyRequest
 from model.realtime.contract import ReplyEvents, Samples, SpeakingSession
-from model.realtime.pcm import to_pcm16
+from model.realtime.pcm import to_pcm16, without_tick
 from model.realtime.records import Record, Records
 from model.realtime.server_events import (
     ContentPartAdded,
@@ -195,6 +195,7 @@ class LiveReply:
 
     def _speech_delta(self, pcm: Samples) -> None:
         item_id, index = self._open()
+        pcm = without_tick(pcm, self.n_samples)
         self.n_samples += len(pcm)
         self._send(OutputAudioDelta(self.response_id, item_id, encode_base64(to_pcm16(pcm)), index))
 
