@@ -69,6 +69,8 @@ class _Utterance:
     evidence: Evidence = field(default_factory=Evidence)
     judged_s: float | None = None
     """The hang that the judge gives the present silence; None: not asked yet, or no judge."""
+    completeness: float = 1.0
+    """What the judge last said."""
 
 
 @dataclass
@@ -122,8 +124,10 @@ class Segmenter:
         """Silence that ends the present utterance: as judged, or well above the speaker's own pauses, within limits."""
         utterance = self._utterance
         if utterance is not None and utterance.judged_s is not None:
-            short = utterance.voiced_s < self.config.short_s
-            return min(utterance.judged_s, self.config.hang_s) if short else utterance.judged_s
+            if utterance.voiced_s >= self.config.short_s:
+                return utterance.judged_s
+            surely_unfinished = utterance.completeness < self.config.short_unfinished
+            return min(utterance.judged_s, self.config.hang_most_s if surely_unfinished else self.config.hang_s)
         own_s = max(self._patience_s, utterance.longest_pause_s if utterance else 0.0)
         return min(self.config.hang_most_s, max(self.config.hang_s, PATIENCE * own_s))
 
@@ -239,7 +243,8 @@ class Segmenter:
         silent_s = self.now_s - utterance.last_voice_s
         too_short = utterance.voiced_s < self.config.shortest_voiced_s
         if self.judge is not None and utterance.judged_s is None and silent_s >= self.config.judge_s and not too_short:
-            utterance.judged_s = self._judged(self.judge)
+            utterance.completeness = self.judge.completeness(np.concatenate(self._said))
+            utterance.judged_s = self._hang_of(utterance.completeness)
         if self._phase is _Phase.SPEAKING and silent_s >= self._pause_s:
             self._phase = _Phase.PAUSED
             events.append(SpeechPaused(utterance.last_voice_s))
@@ -255,10 +260,10 @@ class Segmenter:
         sure_s = utterance.evidence.sure_chunks * NEURAL_SAMPLES / INSIDE_RATE_HZ
         return utterance.voiced_s >= self.config.short_s or sure_s >= self.config.sure_s
 
-    def _judged(self, judge: TurnJudge) -> float:
+    def _hang_of(self, completeness: float) -> float:
         """The hang for this silence. Some voices always sound unfinished: who was waited for in vain waits less."""
         marks, hangs = zip(*self.config.patience, strict=True)
-        hang_s = float(np.interp(judge.completeness(np.concatenate(self._said)), marks, hangs))
+        hang_s = float(np.interp(completeness, marks, hangs))
         plain_s = self.config.hang_s
         return hang_s if hang_s <= plain_s else plain_s + self._trust * (hang_s - plain_s)
 
@@ -269,7 +274,7 @@ class Segmenter:
         self._patience_s = max(utterance.longest_pause_s, self._patience_s / 2)
         if reason == "silence":
             self._nearness.learn(utterance.evidence)
-        if reason == "silence" and utterance.judged_s is not None and utterance.judged_s > self.config.hang_s:
+        if reason == "silence" and utterance.judged_s is not None and self.hang_s > self.config.hang_s:
             self._trust /= 2
         self._to_idle()
         events.append(SpeechEnded(self.now_s, reason, utterance.voiced_s))

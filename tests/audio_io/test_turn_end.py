@@ -140,6 +140,17 @@ def test_whoever_goes_on_after_a_pause_is_waited_for_again() -> None:
     assert waits[2] == pytest.approx(0.6 + 0.75 * 1.4, abs=0.04)
 
 
+def test_a_short_opening_is_waited_for_and_a_short_answer_is_not() -> None:
+    waits = [voice_and_silence(ScriptedJudge(p), (0.4, 3.0))[-1][1] for p in (0.1, 0.3)]
+    assert waits == pytest.approx([CONFIG.hang_most_s, CONFIG.hang_s], abs=0.04)
+
+
+def test_short_answers_that_sound_unfinished_teach_no_impatience() -> None:
+    judge = ScriptedJudge(*[0.3] * 3, 0.02)
+    reported = voice_and_silence(judge, *[(0.4, 3.0)] * 3, (1.0, 3.0))
+    assert reported[-1][1] == pytest.approx(2.0, abs=0.04)
+
+
 def test_a_click_is_not_judged() -> None:
     judge = ScriptedJudge()
     assert voice_and_silence(judge, (0.05, 1.0)) == []
