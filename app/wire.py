@@ -12,10 +12,10 @@ from model.realtime.events import (
     AudioFormat,
     AudioInput,
     AudioOutput,
+    ContentPart,
     ConversationItemCreate,
     InputAudioBufferAppend,
     Item,
-    Part,
     ResponseConfig,
     ResponseCreate,
     SessionConfig,
@@ -58,14 +58,14 @@ def sound_append(samples: NDArray[np.float32]) -> InputAudioBufferAppend:
 
 
 def text_item(text: str, jpeg: bytes | None, item_id: str | None = None) -> ConversationItemCreate:
-    parts: tuple[Part, ...] = (Part("input_text", text=text),)
+    parts: tuple[ContentPart, ...] = (ContentPart("input_text", text=text),)
     if jpeg is not None:
-        parts = (Part("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}"), *parts)
+        parts = (ContentPart("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}"), *parts)
     return ConversationItemCreate(Item("message", id=item_id, role="user", content=parts))
 
 
 def picture_item(jpeg: bytes) -> ConversationItemCreate:
-    part = Part("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}")
+    part = ContentPart("input_image", image_url=f"data:image/jpeg;base64,{encode_base64(jpeg)}")
     return ConversationItemCreate(Item("message", role="user", content=(part,)))
 
 
@@ -75,8 +75,10 @@ def tool_result(call_id: str, output: str) -> ConversationItemCreate:
 
 def restored_item(role: str, text: str) -> ConversationItemCreate:
     if role == "assistant":
-        return ConversationItemCreate(Item("message", role="assistant", content=(Part("output_text", text=text),)))
-    return ConversationItemCreate(Item("message", role="user", content=(Part("input_text", text=text),)))
+        return ConversationItemCreate(
+            Item("message", role="assistant", content=(ContentPart("output_text", text=text),))
+        )
+    return ConversationItemCreate(Item("message", role="user", content=(ContentPart("input_text", text=text),)))
 
 
 def speak_words(reply: int, text: str) -> SightlineSay:

@@ -21,7 +21,7 @@ from torch import nn
 
 from training import config, muon
 from training.codec import codes_of, log_mel, mel_filters, training_parts
-from training.voice_data import Part
+from training.voice_data import VoicePart
 from training.voice_loop import Progress, Store, learning_rate, options, require, seed_all
 
 CROP_FRAMES = 22
@@ -124,7 +124,7 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def _crops(
-    data: list[tuple[Part, npt.NDArray[np.int16]]], batch: int, rng: np.random.Generator
+    data: list[tuple[VoicePart, npt.NDArray[np.int16]]], batch: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Codes [B, groups, CROP_FRAMES] and sound [B, CROP_FRAMES * 1920]."""
     samples = config.SAMPLES_PER_CODEC_FRAME

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from training import config
-from training.voice_data import PHONES, Part, load_part
+from training.voice_data import PHONES, VoicePart, load_part
 from training.voice_loop import Store, learning_rate, options, require, seed_all, set_rate
 
 MEL_BINS = 80
@@ -164,7 +164,7 @@ class Codec(nn.Module):
         return self.quantiser.encode(self.latent(log_mel(pcm[None]))[0])
 
 
-def training_parts(runs: Path) -> dict[str, Part]:
+def training_parts(runs: Path) -> dict[str, VoicePart]:
     """Every part of voice_data that training may use, by name."""
     names = sorted(p.stem for p in (runs / "voice").glob("*.json") if not p.stem.startswith("test"))
     if not names:
@@ -172,7 +172,7 @@ def training_parts(runs: Path) -> dict[str, Part]:
     return {name: load_part(runs, name) for name in names}
 
 
-def mels_of(runs: Path, name: str, part: Part) -> npt.NDArray[np.float16]:
+def mels_of(runs: Path, name: str, part: VoicePart) -> npt.NDArray[np.float16]:
     """Log mels of every codec frame of a part, float16 [frames, 8 x 80]; made once and kept."""
     path = runs / "codec" / f"{name}.mel.npy"
     n_frames = sum(record.n_frames for record in part.records)
@@ -189,7 +189,7 @@ def mels_of(runs: Path, name: str, part: Part) -> npt.NDArray[np.float16]:
 
 
 def _crops(
-    parts: list[tuple[Part, npt.NDArray[np.float16]]], batch: int, rng: np.random.Generator
+    parts: list[tuple[VoicePart, npt.NDArray[np.float16]]], batch: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Random pieces of utterances: log mels [B, CROP_FRAMES, 8 x 80] and phones [B, CROP_FRAMES]."""
     mels = np.full((batch, CROP_FRAMES, MELS_PER_FRAME * MEL_BINS), np.log(1e-2), np.float32)
@@ -220,7 +220,7 @@ def codes_of(runs: Path, name: str) -> npt.NDArray[np.int16]:
     return codes
 
 
-def write_codes(runs: Path, name: str, part: Part, model: Codec) -> None:
+def write_codes(runs: Path, name: str, part: VoicePart, model: Codec) -> None:
     """Encode every utterance of a part."""
     out = np.zeros((sum(r.n_frames for r in part.records), config.CODE_GROUPS), np.int16)
     mels = mels_of(runs, name, part)

@@ -424,8 +424,8 @@ class SpeechOfParts:
 
     def __init__(
         self,
-        by_kind: dict[str, list[tuple[hearing_data.Part, hearing_data.Utterance]]],
-        heard: Callable[[hearing_data.Part, hearing_data.Utterance], Pcm],
+        by_kind: dict[str, list[tuple[hearing_data.SpeechPart, hearing_data.Utterance]]],
+        heard: Callable[[hearing_data.SpeechPart, hearing_data.Utterance], Pcm],
         strangers: Callable[[], Spoken] | None,
         rng: random.Random,
         noise: np.random.Generator,

@@ -64,7 +64,7 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class Part:
+class SpeechPart:
     """A part on disk; the samples are mapped, not loaded."""
 
     utterances: list[Utterance]
@@ -129,16 +129,16 @@ class _Writer:
         self._json.write_text(json.dumps([asdict(utterance) for utterance in self.utterances]))
 
 
-def load_part(path: Path) -> Part:
+def load_part(path: Path) -> SpeechPart:
     """Open a part by its JSON file."""
     utterances = []
     for item in json.loads(path.read_text()):
         item["question"] = draw.Question(**item["question"])
         utterances.append(Utterance(**item))
-    return Part(utterances, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
+    return SpeechPart(utterances, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
 
 
-def training_parts(runs: Path) -> list[Part]:
+def training_parts(runs: Path) -> list[SpeechPart]:
     """Every finished part that may be trained on. Raises FileNotFoundError when there is none."""
     paths = [path for path in sorted((runs / "hearing").glob("*.json")) if not path.stem.startswith("test")]
     if not paths:

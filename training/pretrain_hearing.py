@@ -55,7 +55,7 @@ class Pool:
         self._runs = runs
         self._n_parts = 0
         self.rng = random.Random(seed)
-        self.items: list[tuple[hearing_data.Part, hearing_data.Utterance]] = []
+        self.items: list[tuple[hearing_data.SpeechPart, hearing_data.Utterance]] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -65,7 +65,7 @@ class Pool:
             self.items = [(part, item) for part in parts for item in part.utterances]
             print(f"{len(self.items)} utterances in {len(parts)} parts", flush=True)
 
-    def batch(self, size: int) -> list[tuple[hearing_data.Part, hearing_data.Utterance]]:
+    def batch(self, size: int) -> list[tuple[hearing_data.SpeechPart, hearing_data.Utterance]]:
         """`size` utterances of about the same length."""
         drawn = sorted(self.rng.sample(self.items, min(len(self.items), 4 * size)), key=lambda item: item[1].n_samples)
         start = self.rng.randrange(max(1, len(drawn) - size + 1))

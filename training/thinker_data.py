@@ -131,11 +131,11 @@ def _next_turn(answer: str, question: str, next_answer: str) -> list[Segment]:
 class Maker:
     """Draws batches. `parts` are spoken questions; without them only typed rows can be drawn."""
 
-    def __init__(self, parts: list[hearing_data.Part], seed: int, runs: Path = config.DEFAULT_RUNS) -> None:
+    def __init__(self, parts: list[hearing_data.SpeechPart], seed: int, runs: Path = config.DEFAULT_RUNS) -> None:
         self.runs = runs
         self.rng = random.Random(seed)
         self.noise = np.random.default_rng(seed)
-        self.by_kind: dict[str, list[tuple[hearing_data.Part, hearing_data.Utterance]]] = {}
+        self.by_kind: dict[str, list[tuple[hearing_data.SpeechPart, hearing_data.Utterance]]] = {}
         for part in parts:
             for item in part.utterances:
                 self.by_kind.setdefault(item.question.kind, []).append((part, item))
@@ -163,7 +163,7 @@ class Maker:
         tilt = hearing_audio.random_tilt(len(builder.sounds), config.audio_config()["num_mel_bins"], rng)
         return Batch(system, rows, builder.sounds, builder.pictures, tilt if len(tilt) else None)
 
-    def _said(self, part: hearing_data.Part, item: hearing_data.Utterance) -> npt.NDArray[np.float32]:
+    def _said(self, part: hearing_data.SpeechPart, item: hearing_data.Utterance) -> npt.NDArray[np.float32]:
         """An utterance, half of the time with the noise and the rooms of the encoder's pretraining."""
         pcm = part.samples(item)
         chance = self.rng.random()
@@ -336,7 +336,7 @@ class Maker:
         return [Span(sound, frames, tuple(0.0 if n == 0 else rng.uniform(0.5, 1.5) for n in range(n_shots)))]
 
     def _spoken_follow_up(
-        self, builder: _Builder, part: hearing_data.Part, item: hearing_data.Utterance
+        self, builder: _Builder, part: hearing_data.SpeechPart, item: hearing_data.Utterance
     ) -> tuple[list[Segment], list[list[Segment]]]:
         """A typed question about a picture, then a spoken one that says "it"."""
         rng = self.rng

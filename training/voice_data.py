@@ -132,7 +132,7 @@ def _write_records(folder: Path, name: str, records: list[Record]) -> None:
 
 
 @dataclass(frozen=True)
-class Part:
+class VoicePart:
     """A part on disk: its records and all samples, int16 [frames x 1920], not loaded but mapped."""
 
     records: list[Record]
@@ -145,13 +145,13 @@ class Part:
         return piece.astype(np.float32) / np.float32(32767)
 
 
-def load_part(runs: Path, name: str) -> Part:
+def load_part(runs: Path, name: str) -> VoicePart:
     """Open a part; raises FileNotFoundError with the command that makes it."""
     path = runs / "voice" / f"{name}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; make it with: python -m training.voice_data --part {name}")
     records = [Record(**item) for item in json.loads(path.read_text())]
-    return Part(records, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
+    return VoicePart(records, np.memmap(path.with_suffix(".i16"), np.int16, "r"))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import torch
 from model.checkpoint.config import ModelConfig, parse_config
 from model.device import known_free_bytes
 from model.quant.advice import CARD, HOST_LINK_BYTES_PER_S, Device, fit_plan
-from model.quant.parts import Part
+from model.quant.parts import Component
 from model.quant.plan import CPU_RESERVE_BYTES, GB, Plan, Settings
 from model_hub.catalogue import CATALOGUE, Entry
 from model_hub.store import ModelStore
@@ -90,7 +90,7 @@ def advise(entry: Entry, machine: Machine, store: ModelStore) -> Advice:
     device = CARD if machine.is_card else Device(has_host=False, reserve_bytes=CPU_RESERVE_BYTES)
     settings = Settings(context=4096, bits=bits)
     plan = fit_plan(config, settings, machine.free_bytes, device=device)
-    result_bytes = sum(row.card_bytes + row.host_bytes for row in plan.rows if row.name in set(Part))
+    result_bytes = sum(row.card_bytes + row.host_bytes for row in plan.rows if row.name in set(Component))
     disk_bytes = result_bytes if entry.default_bits else entry.n_bytes
     largest_file = min(entry.n_bytes, 5 * GB)
     need = disk_bytes + (largest_file if entry.default_bits else 0) + SPARE_DISK_BYTES
@@ -130,21 +130,21 @@ def at_best(config: ModelConfig, plan: Plan, bytes_per_s: float) -> tuple[float,
     """
     rows = {row.name: row for row in plan.rows}
 
-    def read_s(*parts: Part) -> float:
+    def read_s(*parts: Component) -> float:
         """What is kept in the PC's memory comes over the card's link."""
         found = [rows[str(part)] for part in parts if str(part) in rows]
         return sum(row.card_bytes / bytes_per_s + row.host_bytes / HOST_LINK_BYTES_PER_S for row in found)
 
     text = config.thinker.text
-    thinker = read_s(Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_HEAD, Part.SMALL)
-    experts = read_s(Part.THINKER_EXPERTS)
+    thinker = read_s(Component.THINKER_ATTENTION, Component.THINKER_DENSE, Component.THINKER_HEAD, Component.SMALL)
+    experts = read_s(Component.THINKER_EXPERTS)
     token = thinker + experts * text.num_experts_per_tok / max(text.num_experts, 1)
-    prefill = thinker + experts + read_s(Part.AUDIO_ENCODER)
+    prefill = thinker + experts + read_s(Component.AUDIO_ENCODER)
     if config.talker is None:
         return END_OF_TURN_S + prefill + token, None
     talker = config.talker.text
-    frame = read_s(Part.TALKER_ATTENTION, Part.TALKER_SHARED, Part.TALKER_CODES, Part.CODE2WAV)
-    frame += read_s(Part.TALKER_EXPERTS) * talker.num_experts_per_tok / max(talker.num_experts, 1)
+    frame = read_s(Component.TALKER_ATTENTION, Component.TALKER_SHARED, Component.TALKER_CODES, Component.CODE2WAV)
+    frame += read_s(Component.TALKER_EXPERTS) * talker.num_experts_per_tok / max(talker.num_experts, 1)
     layers = config.talker.code_predictor
     per_layer = 2 * (layers.hidden_size * (sum(layers.qkv_sizes) + layers.qkv_sizes[0] + 3 * layers.intermediate_size))
     steps = config.talker.num_code_groups - 1

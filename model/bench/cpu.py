@@ -28,7 +28,7 @@ from model.errors import ModelError
 from model.flash import Flash
 from model.memory import CACHE_BITS, Memory
 from model.quant.packing import SUPPORTED_BITS, QuantSpec
-from model.quant.parts import Part, Policy
+from model.quant.parts import Component, Policy
 from model.quant.plan import Settings
 
 GB = 10**9
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     policy = settings.policy()
     if options.predictor_bits != 16:
         predictor = QuantSpec(options.predictor_bits, options.group)
-        policy = Policy(policy.storage | {Part.CODE_PREDICTOR: predictor})
+        policy = Policy(policy.storage | {Component.CODE_PREDICTOR: predictor})
     begun = perf_counter()
     flash = random_model(
         shortened(published, options.layers), policy, device="cpu", dtype=options.dtype, memory=memory, graphs="off"

@@ -24,7 +24,7 @@ from model.errors import ModelError
 from model.flash import Flash, load
 from model.quant.load import GROUP
 from model.quant.packing import SUPPORTED_BITS, QuantSpec
-from model.quant.parts import Part, Policy, default_policy
+from model.quant.parts import Component, Policy, default_policy
 from model.quant.storage import backend_for, quantising_storage
 
 N_TOKENS = 128
@@ -83,7 +83,7 @@ def measure(directory: Path, group: int) -> Iterator[Row]:
     exact = outputs(load(directory, device="cpu", dtype="float32"))
     for bits in reversed(SUPPORTED_BITS):
         yield _row(directory, f"int{bits}", "all", default_policy(bits, group), exact)
-    for part in Part:
+    for part in Component:
         policy = Policy({part: QuantSpec(4, group)})
         row = _row(directory, "int4", str(part), policy, exact)
         if any((row.sound, row.picture, row.thinker, row.talker)):

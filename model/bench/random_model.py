@@ -27,7 +27,7 @@ from model.network.parts import build
 from model.quant.formats import GetTensor
 from model.quant.gathered import check_host_experts
 from model.quant.packing import PackedWeight, QuantSpec
-from model.quant.parts import Part, Policy
+from model.quant.parts import Component, Policy
 from model.quant.placement import PlacedStorage
 from model.quant.storage import Backend, PackedEmbedding, backend_for
 
@@ -118,7 +118,7 @@ def random_model(
     memory = Memory() if memory is None else memory
     shapes = expected_tensors(config)
     mode = choose_graphs(graphs, where)
-    check_host_experts(memory, is_packed=Part.THINKER_EXPERTS in policy.storage, mode=mode)
+    check_host_experts(memory, is_packed=Component.THINKER_EXPERTS in policy.storage, mode=mode)
 
     def storage(place: torch.device, backend: Backend) -> RandomStorage:
         return RandomStorage(policy, RandomSource(shapes, place, seed), shapes, number_type, backend)

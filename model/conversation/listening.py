@@ -67,7 +67,7 @@ class Inputs:
     pictures: list[WaitingPicture] = field(default_factory=list)
 
 
-class Listener:
+class TurnListener:
     """Turns hear, see and read into rows of a Context. One owning thread: the session's."""
 
     def __init__(self, flash: Flash, context: Context, audio_window_s: float, max_picture_pixels: int | None) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from model.conversation.calls import prose_of
 from model.conversation.context import Context, Kind, Mark, TextRows
 from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats, SpeechDelta
-from model.conversation.listening import Listener, TurnState
+from model.conversation.listening import TurnListener, TurnState
 from model.conversation.makers import MakerSource
 from model.conversation.pacing import Pacer
 from model.conversation.reply import Makers, Reply, ReplyOptions, SpokenText
@@ -105,7 +105,7 @@ class Session:
         self.context = Context(flash, options.max_positions, generation.conversation_turns)
         self._makers = MakerSource(flash, self.context)
         self._makers.prepare(options.thinker, options.talker, options.predictor)
-        self._listener = Listener(flash, self.context, options.audio_window_s, options.max_picture_pixels)
+        self._listener = TurnListener(flash, self.context, options.audio_window_s, options.max_picture_pixels)
         self._next_item = 1
         self._n_replies = 0
         self._open_reply: ReplyStream | None = None

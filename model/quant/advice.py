@@ -8,7 +8,7 @@ from typing import Any
 
 from model.checkpoint.config import ModelConfig
 from model.errors import OutOfMemoryError
-from model.quant.parts import Part
+from model.quant.parts import Component
 from model.quant.plan import CUDA_RESERVE_BYTES, GB, Plan, Settings, SpecOf, census_of, make_plan
 
 # What a PCIe 4.0 x16 slot moves in practice; only used to say what experts in host memory cost per token.
@@ -105,14 +105,14 @@ def _changes(
 def _experts_to_host(plan_of: PlanOf, config: ModelConfig, plan: Plan) -> tuple[Plan, str]:
     text = config.thinker.text
     sparse = [layer for layer in range(text.num_hidden_layers) if text.is_sparse(layer)]
-    experts_row = next((row for row in plan.rows if row.name == Part.THINKER_EXPERTS), None)
+    experts_row = next((row for row in plan.rows if row.name == Component.THINKER_EXPERTS), None)
     if experts_row is None or not experts_row.card_bytes:
         return plan, "this device cannot hold the model"
     layer_bytes = (experts_row.card_bytes + experts_row.host_bytes) // len(sparse)
     n_there = sum(1 for layer in sparse if layer < plan.settings.host_expert_layers)
     n_moved = min(len(sparse), n_there - (-(plan.card_bytes - plan.limit_bytes) // layer_bytes))
     plan = plan_of(replace(plan.settings, host_expert_layers=sparse[n_moved - 1] + 1))
-    experts_row = next(row for row in plan.rows if row.name == Part.THINKER_EXPERTS)
+    experts_row = next(row for row in plan.rows if row.name == Component.THINKER_EXPERTS)
     bytes_per_token = experts_row.host_bytes * text.num_experts_per_tok // max(text.num_experts, 1)
     line = (
         f"experts of the first {plan.settings.host_expert_layers} of {text.num_hidden_layers} Thinker layers in host "

@@ -27,7 +27,7 @@ from model.errors import CheckpointError
 from model.quant.fit import quantize, relative_error
 from model.quant.formats import PackQuantized
 from model.quant.packing import QuantSpec
-from model.quant.parts import Part, Policy, part_of
+from model.quant.parts import Component, Policy, part_of
 
 SHARD_BYTES = 512 * 2**20
 INDEX_NAME = "model.safetensors.index.json"
@@ -80,7 +80,7 @@ def quantize_checkpoint(
     shard_bytes: int = SHARD_BYTES,
     n_threads: int = 1,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> dict[Part, PartError]:
+) -> dict[Component, PartError]:
     """Write ``source`` (a published 16/32-bit checkpoint) into ``target`` with the policy's matrices quantised.
 
     Goes on where an earlier run with the same policy stopped. Returns the error per part of what this run quantised.
@@ -96,7 +96,7 @@ def quantize_checkpoint(
     _prepare_target(target, raw_config | {"quantization_config": section})
     bytes_of = {name: reader.n_bytes(name) for name in shapes}
     bytes_total, bytes_done, n_resumed = sum(bytes_of.values()), 0, 0
-    errors: dict[Part, PartError] = {}
+    errors: dict[Component, PartError] = {}
     for number, shard in enumerate(shards):
         path = target / shard.name
         if path.exists() and _holds(path, shard, shapes, policy):

@@ -15,7 +15,7 @@ from model.quant.packing import QuantSpec
 Shape = tuple[int, ...]
 
 
-class Part(StrEnum):
+class Component(StrEnum):
     """What a tensor is for, as the memory plan and the error table name it."""
 
     THINKER_EXPERTS = "Thinker experts"
@@ -35,33 +35,33 @@ class Part(StrEnum):
     SMALL = "norms and routers"
 
 
-_RULES: tuple[tuple[str, Part], ...] = (
-    (r"thinker\.model\.embed_tokens\.", Part.THINKER_EMBEDDING),
-    (r"thinker\.lm_head\.", Part.THINKER_HEAD),
-    (r"(thinker|talker)\..*(norm|layernorm|mlp\.gate|shared_expert_gate)\.", Part.SMALL),
-    (r"thinker\.audio_tower\.", Part.AUDIO_ENCODER),
-    (r"thinker\.visual\.", Part.VISION_ENCODER),
-    (r"thinker\.model\..*\.experts\.", Part.THINKER_EXPERTS),
-    (r"thinker\.model\..*\.self_attn\.", Part.THINKER_ATTENTION),
-    (r"thinker\.model\..*\.mlp\.", Part.THINKER_DENSE),
-    (r"talker\.code_predictor\.", Part.CODE_PREDICTOR),
-    (r"talker\.(text|hidden)_projection\.", Part.TALKER_PROJECTIONS),
-    (r"talker\.(codec_head|model\.codec_embedding)\.", Part.TALKER_CODES),
-    (r"talker\.model\..*\.experts\.", Part.TALKER_EXPERTS),
-    (r"talker\.model\..*\.shared_expert\.", Part.TALKER_SHARED),
-    (r"talker\.model\..*\.self_attn\.", Part.TALKER_ATTENTION),
-    (r"talker\.model\..*\.mlp\.", Part.TALKER_SHARED),  # layers without experts
-    (r"code2wav\.", Part.CODE2WAV),
+_RULES: tuple[tuple[str, Component], ...] = (
+    (r"thinker\.model\.embed_tokens\.", Component.THINKER_EMBEDDING),
+    (r"thinker\.lm_head\.", Component.THINKER_HEAD),
+    (r"(thinker|talker)\..*(norm|layernorm|mlp\.gate|shared_expert_gate)\.", Component.SMALL),
+    (r"thinker\.audio_tower\.", Component.AUDIO_ENCODER),
+    (r"thinker\.visual\.", Component.VISION_ENCODER),
+    (r"thinker\.model\..*\.experts\.", Component.THINKER_EXPERTS),
+    (r"thinker\.model\..*\.self_attn\.", Component.THINKER_ATTENTION),
+    (r"thinker\.model\..*\.mlp\.", Component.THINKER_DENSE),
+    (r"talker\.code_predictor\.", Component.CODE_PREDICTOR),
+    (r"talker\.(text|hidden)_projection\.", Component.TALKER_PROJECTIONS),
+    (r"talker\.(codec_head|model\.codec_embedding)\.", Component.TALKER_CODES),
+    (r"talker\.model\..*\.experts\.", Component.TALKER_EXPERTS),
+    (r"talker\.model\..*\.shared_expert\.", Component.TALKER_SHARED),
+    (r"talker\.model\..*\.self_attn\.", Component.TALKER_ATTENTION),
+    (r"talker\.model\..*\.mlp\.", Component.TALKER_SHARED),  # layers without experts
+    (r"code2wav\.", Component.CODE2WAV),
 )
 _COMPILED = tuple((re.compile(pattern), part) for pattern, part in _RULES)
 
 
-def part_of(name: str) -> Part:
+def part_of(name: str) -> Component:
     """The part that a published tensor name belongs to. Raises KeyError for a name of another model."""
     if name.startswith("talker.code_predictor."):
-        return Part.CODE_PREDICTOR  # its norms stay with it: the whole predictor keeps its precision
+        return Component.CODE_PREDICTOR  # its norms stay with it: the whole predictor keeps its precision
     if name.startswith(("thinker.audio_tower.", "thinker.visual.")):
-        return Part.AUDIO_ENCODER if "audio_tower" in name else Part.VISION_ENCODER
+        return Component.AUDIO_ENCODER if "audio_tower" in name else Component.VISION_ENCODER
     for pattern, part in _COMPILED:
         if pattern.match(name):
             return part
@@ -78,7 +78,7 @@ def is_matrix(name: str, shape: Shape) -> bool:
     """Whether a tensor is a matrix that weight-only storage can hold (norms, convolutions and tables are not)."""
     if len(shape) != 2 or 0 in shape or not name.endswith(".weight"):
         return False
-    if part_of(name) in (Part.AUDIO_ENCODER, Part.VISION_ENCODER):
+    if part_of(name) in (Component.AUDIO_ENCODER, Component.VISION_ENCODER):
         return _ENCODER_MATRIX.fullmatch(name) is not None
     return True
 
@@ -87,7 +87,7 @@ def is_matrix(name: str, shape: Shape) -> bool:
 class Policy:
     """Which parts are stored in how many bits; parts that are not named keep 16 bits."""
 
-    storage: dict[Part, QuantSpec]
+    storage: dict[Component, QuantSpec]
 
     def spec_of(self, name: str, shape: Shape) -> QuantSpec | None:
         """The storage of one tensor, or None for 16 bits."""
@@ -95,10 +95,10 @@ class Policy:
 
 
 _TEXT_PARTS = (
-    Part.THINKER_EXPERTS, Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_EMBEDDING, Part.THINKER_HEAD,
-    Part.TALKER_EXPERTS, Part.TALKER_ATTENTION, Part.TALKER_SHARED,
+    Component.THINKER_EXPERTS, Component.THINKER_ATTENTION, Component.THINKER_DENSE, Component.THINKER_EMBEDDING,
+    Component.THINKER_HEAD, Component.TALKER_EXPERTS, Component.TALKER_ATTENTION, Component.TALKER_SHARED,
 )  # fmt: skip
-_ENCODERS = (Part.AUDIO_ENCODER, Part.VISION_ENCODER)
+_ENCODERS = (Component.AUDIO_ENCODER, Component.VISION_ENCODER)
 
 
 def default_policy(bits: int, group: int, symmetric: bool = False) -> Policy:

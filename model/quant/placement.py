@@ -20,7 +20,7 @@ from model.network.moe import mix
 from model.quant import packing
 from model.quant.formats import GetTensor
 from model.quant.packing import PackedWeight
-from model.quant.parts import Part, part_of
+from model.quant.parts import Component, part_of
 from model.quant.plan import layer_of
 from model.quant.storage import MAX_MATVEC_POSITIONS, Backend, PackedEmbedding, PackedExperts
 
@@ -121,7 +121,7 @@ class PlacedStorage:
 
     def experts(self, gate_up: Sequence[Sequence[str]], down: Sequence[str], get: GetTensor) -> nn.Module | None:
         name = down[0]
-        stays = part_of(name) is Part.THINKER_EXPERTS and layer_of(name) < self._memory.host_expert_layers
+        stays = part_of(name) is Component.THINKER_EXPERTS and layer_of(name) < self._memory.host_expert_layers
         if not stays:
             return None if self._inner is None else self._inner.experts(gate_up, down, get)
         packed = None if self._on_host is None else self._on_host.experts(gate_up, down, get)
@@ -132,7 +132,7 @@ class PlacedStorage:
         return HostExperts(stacked_gate_up, stacked_down, self._device, self._backend)
 
     def embedding(self, name: str, get: GetTensor) -> nn.Module | None:
-        if not (part_of(name) is Part.THINKER_EMBEDDING and self._memory.embedding_on_host):
+        if not (part_of(name) is Component.THINKER_EMBEDDING and self._memory.embedding_on_host):
             return None if self._inner is None else self._inner.embedding(name, get)
         packed = None if self._on_host is None else self._on_host.embedding(name, get)
         table: Weight = packed.weight if isinstance(packed, PackedEmbedding) else get(name).to(self._dtype)

@@ -16,7 +16,7 @@ from model.checkpoint.config import DecoderConfig, ModelConfig
 from model.checkpoint.tensors import expected_tensors
 from model.memory import Memory
 from model.quant.packing import QuantSpec
-from model.quant.parts import Part, Policy, default_policy, part_of
+from model.quant.parts import Component, Policy, default_policy, part_of
 
 GB = 10**9
 CUDA_RESERVE_BYTES = GB
@@ -24,7 +24,7 @@ CPU_RESERVE_BYTES = GB // 4
 REPLY_ROWS = 4096 + 9  # of the Talker's cache on a card: the longest reply by default, and its prompt
 FORK_ROWS = 384  # of the Thinker's cache on a card: a transcription beside the conversation
 SCALE_BYTES = 2  # of a row of an int8 cache
-_ENCODERS = (Part.AUDIO_ENCODER, Part.VISION_ENCODER)
+_ENCODERS = (Component.AUDIO_ENCODER, Component.VISION_ENCODER)
 Shape = tuple[int, ...]
 SpecOf = Callable[[str, Shape], QuantSpec | None]
 Census = Counter[tuple[str, Shape, int]]
@@ -150,17 +150,17 @@ def make_plan(
     ``census`` saves counting the config's tensors again when many plans are made.
     """
     spec_of = settings.policy().spec_of if spec_of is None else spec_of
-    card, host = dict.fromkeys(Part, 0), dict.fromkeys(Part, 0)
+    card, host = dict.fromkeys(Component, 0), dict.fromkeys(Component, 0)
     for (name, shape, layer), count in (census_of(config) if census is None else census).items():
         part = part_of(name)
         # Code2Wav always runs in float32: see model/flash.py.
-        float_bytes = 4 if part is Part.CODE2WAV else settings.float_bytes
+        float_bytes = 4 if part is Component.CODE2WAV else settings.float_bytes
         n_bytes = count * memory_bytes(spec_of(name, shape), shape, float_bytes)
-        on_host = (part is Part.THINKER_EXPERTS and layer < settings.host_expert_layers) or (
-            part is Part.THINKER_EMBEDDING and settings.embedding_on_host
+        on_host = (part is Component.THINKER_EXPERTS and layer < settings.host_expert_layers) or (
+            part is Component.THINKER_EMBEDDING and settings.embedding_on_host
         )
         (host if on_host else card)[part] += n_bytes
-    rows = [Row(str(part), card[part], host[part]) for part in Part if card[part] or host[part]]
+    rows = [Row(str(part), card[part], host[part]) for part in Component if card[part] or host[part]]
     bits, width = settings.cache_bits, settings.float_bytes
     rows.append(Row("Thinker cache", cache_bytes(config.thinker.text, settings.context + FORK_ROWS, bits, width)))
     if config.talker is not None:

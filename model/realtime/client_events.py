@@ -219,7 +219,7 @@ class InputImageBufferAppend:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ContentPart:
     """One piece of an item's content, in either direction."""
 
     type: str
@@ -236,7 +236,7 @@ class Item:
 
     type: str
     role: Literal["user", "assistant", "system"] | None = None
-    content: tuple[Part, ...] = field(default=(), metadata={"omit": lambda item: item.type != "message"})
+    content: tuple[ContentPart, ...] = field(default=(), metadata={"omit": lambda item: item.type != "message"})
     id: str | None = None
     object: Literal["realtime.item"] | None = None
     status: Literal["completed", "incomplete", "in_progress"] | None = None

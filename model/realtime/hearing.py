@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from model.realtime.client_events import (
+    ContentPart,
     InputAudioBufferAppend,
     InputAudioBufferCommit,
     InputImageBufferAppend,
-    Part,
     WireError,
     decode_base64,
 )
@@ -157,8 +157,8 @@ class Hearing:
                 "input_audio_buffer_commit_empty",
                 f"Nothing to commit: the buffer holds {sound_ms} ms of sound, {MIN_COMMIT_MS} ms are needed.",
             )
-        sound = (Part("input_audio"),) if buffer.sound_s else ()
-        record = Record(buffer.item_id, "user", sound + (Part("input_image"),) * buffer.n_pictures, input=buffer)
+        sound = (ContentPart("input_audio"),) if buffer.sound_s else ()
+        record = Record(buffer.item_id, "user", sound + (ContentPart("input_image"),) * buffer.n_pictures, input=buffer)
         record.handles = buffer.handles
         talk.turn.close(buffer)
         self._pieces.clear()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from model.conversation.calls import result_text
-from model.realtime.client_events import Item, Part, WireError, decode_base64
+from model.realtime.client_events import ContentPart, Item, WireError, decode_base64
 from model.realtime.pcm import decode_pcm16, from_pcm16
 from model.realtime.pictures import decode_picture
 from model.realtime.records import Record
@@ -69,8 +69,8 @@ def check_id(item_id: str) -> str:
 
 
 def _read_part(
-    part: Part, role: Literal["user", "assistant", "system"], param: str, entry: TurnInput, input_rate_hz: int
-) -> Part | None:
+    part: ContentPart, role: Literal["user", "assistant", "system"], param: str, entry: TurnInput, input_rate_hz: int
+) -> ContentPart | None:
     """Adds one part to `entry`; returns how the record shows it (sound and pictures are not sent back).
 
     None: a part of text or a transcript with nothing in it, which clients send for replies that were cut early.
@@ -84,19 +84,19 @@ def _read_part(
         if not part.transcript:
             return None
         entry.read(_limited(part.transcript, f"{param}.transcript"), role)
-        return Part("output_audio", transcript=part.transcript)
+        return ContentPart("output_audio", transcript=part.transcript)
     if role == "user" and part.type in ("input_audio", "audio"):
         if part.audio is None and part.transcript:  # of an earlier conversation: only its words are left
             entry.read(_limited(part.transcript, f"{param}.transcript"), role)
-            return Part("input_audio", transcript=part.transcript)
+            return ContentPart("input_audio", transcript=part.transcript)
         data = decode_pcm16(part.audio, f"{param}.audio")
         entry.hear(from_pcm16(data), input_rate_hz)
-        return Part("input_audio", transcript=part.transcript)
+        return ContentPart("input_audio", transcript=part.transcript)
     if role == "user" and part.type == "input_image":
         data = _data_url(part.image_url, f"{param}.image_url")
         decode_picture(data, f"{param}.image_url")
         entry.see(data, entry.sound_s)
-        return Part("input_image")
+        return ContentPart("input_image")
     raise _bad(f"{param}.type", f"a message of the {role} has no part {part.type[:40]!r}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from model.conversation.calls import call_text, result_text
-from model.realtime.client_events import Item, Part
+from model.realtime.client_events import ContentPart, Item
 from model.realtime.turn import TurnInput
 
 MAX_RECORDS = 4096
@@ -26,7 +26,7 @@ class Record:
 
     id: str
     role: Literal["user", "assistant", "system"]
-    content: tuple[Part, ...]
+    content: tuple[ContentPart, ...]
     status: Literal["completed", "incomplete", "in_progress"] = "completed"
     handles: list[int] = field(default_factory=list)
     kind: Kind = "message"

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Literal
 
 from model.conversation.events import CallMade, ReplyDone, SpeechDelta, TextDelta
-from model.realtime.client_events import Item, Part, encode_base64
+from model.realtime.client_events import ContentPart, Item, encode_base64
 from model.realtime.config import SPEECH_RATE_HZ, ReplyRequest
 from model.realtime.contract import ReplyEvents, Samples, SpeakingSession
 from model.realtime.pcm import to_pcm16, without_tick
@@ -263,15 +263,17 @@ class LiveReply:
 
     # --- shapes ------------------------------------------------------------------------------------------------------
 
-    def _content_part(self) -> Part:
+    def _content_part(self) -> ContentPart:
         """The part as the response's events name it."""
-        return Part("audio", transcript=self._text) if self.request.speech else Part("text", text=self._text)
+        return (
+            ContentPart("audio", transcript=self._text) if self.request.speech else ContentPart("text", text=self._text)
+        )
 
-    def _item_part(self) -> Part:
+    def _item_part(self) -> ContentPart:
         """The part as the conversation's items name it."""
         if self.request.speech:
-            return Part("output_audio", transcript=self._text)
-        return Part("output_text", text=self._text)
+            return ContentPart("output_audio", transcript=self._text)
+        return ContentPart("output_text", text=self._text)
 
     def _response(self, status: ResponseStatus) -> Response:
         output: tuple[Item, ...] = tuple(record.wire() for record in self._output)

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from model.realtime.client_events import Item, Part, WireError, load_object
+from model.realtime.client_events import ContentPart, Item, WireError, load_object
 from model.realtime.codec import FieldError, decode, encode
 
 NULLABLE = {"keep_none": True}
@@ -255,7 +255,7 @@ class ContentPartAdded:
     TYPE: ClassVar[str] = "response.content_part.added"
     response_id: str
     item_id: str
-    part: Part
+    part: ContentPart
     output_index: int = 0
     content_index: int = 0
     event_id: str = ""
@@ -266,7 +266,7 @@ class ContentPartDone:
     TYPE: ClassVar[str] = "response.content_part.done"
     response_id: str
     item_id: str
-    part: Part
+    part: ContentPart
     output_index: int = 0
     content_index: int = 0
     event_id: str = ""

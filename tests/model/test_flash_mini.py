@@ -20,8 +20,8 @@ from PIL import Image
 from commands.serve import DEFAULT_CHECKPOINT
 from model.conversation.session import Session
 from model.flash import Flash, load
+from tests.model.bench.test_reference import spoken
 from tests.model.oracle import RATE_HZ, Prompt, Reference
-from tests.model.test_reference import spoken
 
 SAMPLES = DEFAULT_CHECKPOINT.parent / "samples"
 TORCHVISION = Path(sys.prefix) / "torchvision"  # scripts/setup puts it there

@@ -13,12 +13,12 @@ from app.engine.choice import target_of
 from app.engine.handle import EngineHandle, LocalEngine, RemoteEngine
 from app.ports import EngineBusy, EngineChoice, EngineDown, EngineSaid, EngineUp
 from model.realtime.events import (
+    ContentPart,
     ConversationItemCreate,
     InputAudioBufferAppend,
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     Item,
-    Part,
     ResponseCreate,
     ResponseDone,
     SessionCreated,
@@ -117,7 +117,9 @@ def test_nothing_is_sent_between_asking_for_a_session_and_its_beginning() -> Non
         handle.start(inbox, remote(url))
         inbox.until(EngineUp)
         handle.new_session()
-        handle.send(ConversationItemCreate(Item("message", role="user", content=(Part("input_text", text="early"),))))
+        handle.send(
+            ConversationItemCreate(Item("message", role="user", content=(ContentPart("input_text", text="early"),)))
+        )
         inbox.until(EngineUp)
         handle.send(InputAudioBufferAppend(pcm16(0.5)))
         handle.send(InputAudioBufferCommit())

@@ -19,7 +19,7 @@ from model.checkpoint.tensors import expected_tensors
 from model.errors import CheckpointError
 from model.quant.convert import INDEX_NAME, Progress, quantize_checkpoint
 from model.quant.formats import PackQuantized, stored_format
-from model.quant.parts import Part, default_policy
+from model.quant.parts import Component, default_policy
 
 SMALL_SHARD = 300_000
 
@@ -34,8 +34,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_weight_is_written_and_close(checkpoint: Path, tmp_path: Path) -> None:
     policy = default_policy(4, 32)
     errors = quantize_checkpoint(checkpoint, tmp_path, policy, shard_bytes=SMALL_SHARD)
-    assert 0 < errors[Part.THINKER_EXPERTS].root_mean_square < 0.12
-    assert 0 < errors[Part.AUDIO_ENCODER].root_mean_square < 0.01
+    assert 0 < errors[Component.THINKER_EXPERTS].root_mean_square < 0.12
+    assert 0 < errors[Component.AUDIO_ENCODER].root_mean_square < 0.01
     shapes = expected_tensors(load_config(tmp_path))
     index = json.loads((tmp_path / INDEX_NAME).read_text())["weight_map"]
     assert len(set(index.values())) > 3

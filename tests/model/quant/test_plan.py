@@ -12,7 +12,7 @@ from commands.models.planning import EXIT_DOES_NOT_FIT, main
 from model.checkpoint.config import ModelConfig, parse_config
 from model.checkpoint.tensors import expected_tensors
 from model.quant.advice import fit_plan
-from model.quant.parts import Part, part_of
+from model.quant.parts import Component, part_of
 from model.quant.plan import GB, Settings, make_plan, parse_bytes
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json"
@@ -40,8 +40,10 @@ def test_smaller_cards_fit_with_experts_in_host_memory(config: ModelConfig, card
     assert any("host memory" in line for line in plan.advice)
     whole = make_plan(config, Settings(context=8192), card_gb * GB)
     assert not whole.fits
-    experts = {row.name: row for row in plan.rows}[Part.THINKER_EXPERTS]
-    assert experts.card_bytes + experts.host_bytes == {r.name: r for r in whole.rows}[Part.THINKER_EXPERTS].card_bytes
+    experts = {row.name: row for row in plan.rows}[Component.THINKER_EXPERTS]
+    assert (
+        experts.card_bytes + experts.host_bytes == {r.name: r for r in whole.rows}[Component.THINKER_EXPERTS].card_bytes
+    )
 
 
 def test_a_long_context_is_shortened_before_experts_move(config: ModelConfig) -> None:
@@ -71,7 +73,7 @@ def test_a_card_that_can_never_hold_it_is_told_so(config: ModelConfig) -> None:
 
 def test_every_tensor_has_a_part(config: ModelConfig) -> None:
     parts = {part_of(name) for name in expected_tensors(config)}
-    assert parts == set(Part) - {Part.THINKER_DENSE}
+    assert parts == set(Component) - {Component.THINKER_DENSE}
     with pytest.raises(KeyError):
         part_of("lm_head.weight")
 

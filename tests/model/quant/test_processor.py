@@ -21,7 +21,7 @@ from model.network.layers import Rope
 from model.quant import packing
 from model.quant.fit import quantize
 from model.quant.packing import PackedWeight, QuantSpec
-from model.quant.parts import Part, Policy
+from model.quant.parts import Component, Policy
 from model.quant.storage import Backend, backend_for, quantising_storage
 
 pytest.importorskip("numba", reason="the processor's products are compiled by numba")
@@ -184,8 +184,8 @@ def packed_of(checkpoint_of: Callable[[str], Path]) -> Callable[[str, int, bool]
 
     def make(variant: str, bits: int, compiled: bool) -> Flash:
         parts = (
-            Part.THINKER_EXPERTS, Part.THINKER_ATTENTION, Part.THINKER_DENSE, Part.THINKER_HEAD, Part.TALKER_EXPERTS,
-            Part.TALKER_ATTENTION, Part.TALKER_SHARED, Part.CODE_PREDICTOR,
+            Component.THINKER_EXPERTS, Component.THINKER_ATTENTION, Component.THINKER_DENSE, Component.THINKER_HEAD,
+            Component.TALKER_EXPERTS, Component.TALKER_ATTENTION, Component.TALKER_SHARED, Component.CODE_PREDICTOR,
         )  # fmt: skip
         policy = Policy(dict.fromkeys(parts, QuantSpec(bits, 32)))
         backend = backend_for(CPU) if compiled else Backend()

@@ -18,7 +18,7 @@ from model.network.layers import DecoderLayer
 from model.quant.convert import quantize_checkpoint
 from model.quant.formats import PackQuantized, stored_format
 from model.quant.packing import QuantSpec
-from model.quant.parts import Part, Policy, default_policy
+from model.quant.parts import Component, Policy, default_policy
 from model.quant.storage import Backend, PackedExperts, PackedLinear, quantising_storage, stored_storage, stored_tensors
 
 PREFIX = "thinker.model.layers.1."
@@ -75,7 +75,7 @@ def test_on_load_and_from_disk_are_the_same_weights(checkpoint: Path, tmp_path: 
 
 
 def test_parts_that_the_policy_leaves_out_stay_plain(checkpoint: Path) -> None:
-    policy = Policy({Part.THINKER_EXPERTS: QuantSpec(8, 0)})
+    policy = Policy({Component.THINKER_EXPERTS: QuantSpec(8, 0)})
     layer = filled_layer(
         checkpoint, storage=quantising_storage(policy, device=CPU, dtype=torch.float32, backend=plain_backend())
     )

@@ -18,11 +18,11 @@ from model.realtime.events import (
     AudioFormat,
     AudioInput,
     AudioOutput,
+    ContentPart,
     ConversationItemCreate,
     InputImageBufferAppend,
     Item,
     OutputAudioDelta,
-    Part,
     ResponseConfig,
     ResponseCreate,
     SessionConfig,
@@ -55,7 +55,7 @@ EXAMPLES = [
     ),
     SessionUpdate(SessionConfig(audio=Audio(AudioInput(turn_detection=TurnDetection(threshold=0.4))))),
     InputImageBufferAppend("AAAA", 40),
-    ConversationItemCreate(Item("message", "user", (Part("input_text", "Hello — привет"),), "item_1")),
+    ConversationItemCreate(Item("message", "user", (ContentPart("input_text", "Hello — привет"),), "item_1")),
     ResponseCreate(ResponseConfig(max_output_tokens="inf", metadata={"reply": "1"})),
 ]
 

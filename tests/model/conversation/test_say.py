@@ -14,7 +14,7 @@ from model.conversation.saying import STRETCH_LETTERS, stretches_of
 from model.conversation.session import ReplyStream, Session
 from model.errors import InputError
 
-FLASH_MINI = Path(__file__).parents[2] / "assets" / "flash-mini"
+FLASH_MINI = Path(__file__).parents[3] / "assets" / "flash-mini"
 TEXT = "Your alarm is set for seven. Please hold the camera still."
 
 

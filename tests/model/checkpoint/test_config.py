@@ -17,7 +17,7 @@ from model.checkpoint.config import load_config, parse_config
 from model.errors import ConfigError
 
 CONFIG: dict[str, Any] = random_config(make_tokenizer())
-PUBLISHED = Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json"
+PUBLISHED = Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json"
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from model.network.filling import check_filled
 from tests.model.oracle import make_checkpoint
 from tests.model.talk import greedy_session, noise, say
 
-REFERENCE_CONFIG = Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json"
+REFERENCE_CONFIG = Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json"
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_bench_cpu_runs_a_small_model(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_fewer_layers_keep_the_shapes() -> None:
-    published = json.loads((Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json").read_text())
+    published = json.loads((Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json").read_text())
     cut = cpu.shortened(published, 4)
     assert cut["thinker_config"]["text_config"]["num_hidden_layers"] == 4
     assert cut["talker_config"]["text_config"]["num_hidden_layers"] == 4

@@ -28,7 +28,7 @@ from model.quant.placement import HostEmbedding, HostExperts
 from model.quant.plan import Settings, make_plan
 from tests.model.talk import noise, picture, say
 
-PUBLISHED = Path(__file__).parent / "data" / "qwen3_omni_30b_a3b.config.json"
+PUBLISHED = Path(__file__).parents[1] / "data" / "qwen3_omni_30b_a3b.config.json"
 POLICY = default_policy(4, 32)
 
 

@@ -19,7 +19,7 @@ from model.bench.random_checkpoint import random_tensor
 from model.checkpoint.config import Section, _audio
 from model.errors import ConfigError, InputError
 from model.network.audio_encoder import AudioEncoder, tokens_of_frames
-from tests.model.test_mel import chunks, reference_mel, sound
+from tests.model.network.test_mel import chunks, reference_mel, sound
 
 CONFIGS = [
     {},
