@@ -17,7 +17,7 @@ from training import text
 DEFAULT_RUNS = Path("runs")
 SEED = 20240817
 # Whole turns of a conversation that the checkpoint can carry, the present one included; 0: all that fit.
-CONVERSATION_TURNS = 1
+CONVERSATION_TURNS = 12
 
 # --- Thinker and its encoders (the hearing half) ---------------------------------------------------------------
 HIDDEN = 256

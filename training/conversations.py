@@ -42,9 +42,9 @@ from training.sequences import (
 Pcm = npt.NDArray[np.float32]
 NO_WORDS = "(unclear)"  # what is written down of a sound without understandable words
 _TURNS, _TURN_SHARES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16), (2, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1)
-_CAMERA_SHARE, _STRANGE_SHARE = 0.75, 0.35
+_CAMERA_SHARE, _STRANGE_SHARE = 0.75, 0.4
 _FAR_SHARE, _FAR_POSITIONS = 0.3, 6000
-_REFUSAL_SHARE = 0.3  # of talk
+_REFUSAL_SHARE = 0.35  # of talk
 _INTERRUPTED_SHARE, _UNHEARD_SHARE = 0.12, 0.03
 _EVICTED_SHARE = 0.15
 _RESUMED_SHARE = 0.05
@@ -397,7 +397,7 @@ def _drawn(scene: Scene, shot: int) -> npt.NDArray[np.uint8]:
 
 def _strange_word(scene: Scene, rng: random.Random) -> Scene:
     """Now and then a word that it does not know, where there is a word."""
-    if not scene.word or rng.random() > 0.25:
+    if not scene.word or rng.random() > 0.3:
         return scene
     return replace(scene, word=rng.choice(words.STRANGE_WORDS))
 

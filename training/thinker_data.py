@@ -264,11 +264,11 @@ class Maker:
         return [builder.shown(view.rgb)], branches
 
     def _typed_word(self, builder: _Builder) -> tuple[list[Segment], list[list[Segment]]]:
-        """A printed word, every fourth one that it cannot read."""
+        """A printed word, every third one that it cannot read."""
         rng = self.rng
         scene = answers.show_for("read", {}, rng)[0]
         assert isinstance(scene, Scene)
-        if scene.word and rng.random() < 0.25:
+        if scene.word and rng.random() < 0.35:
             scene = replace(scene, word=rng.choice(words.STRANGE_WORDS))
         branches = []
         for intent in ("read", "read", "describe", "more_detail"):
