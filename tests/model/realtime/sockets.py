@@ -56,6 +56,14 @@ class Client:
         return event
 
 
+async def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Returns as soon as the condition holds; the loop runs on meanwhile."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.001)
+    assert condition(), what
+
+
 @asynccontextmanager
 async def connected(url: str, token: str = TOKEN) -> AsyncIterator[Client]:
     async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, max_size=None) as connection:

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from model.errors import InputError
 from tests.model.realtime.harness import pcm16
 from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
-from tests.model.realtime.sockets import PATIENCE_S, TOKEN, connected, load_scripted, serving
+from tests.model.realtime.sockets import PATIENCE_S, TOKEN, connected, eventually, load_scripted, serving
 
 
 class OutOfMemoryError(RuntimeError):
@@ -181,18 +181,20 @@ def test_disconnecting_in_a_reply_frees_the_session() -> None:
     run(test)
 
 
-def test_cancel_takes_effect_within_100_ms() -> None:
+def test_cancel_takes_effect_within_five_steps() -> None:
+    """A step is 20 ms here, as a frame of speech is on a good machine; a busy one makes steps and connection late alike."""
+
     async def test() -> None:
-        _, load = load_scripted(words=("word ",) * 100_000, gate=lambda: time.sleep(0.02))
+        flash, load = load_scripted(words=("word ",) * 100_000, gate=lambda: time.sleep(0.02))
         async with serving(load) as (_, url), connected(url) as client:
             await client.say("input_audio_buffer.append", audio=pcm16(0.5))
             await client.say("input_audio_buffer.commit")
             await client.say("response.create")
             await client.until("response.output_audio.delta")
-            began_s = time.monotonic()
+            said = len(flash.newest.ledger)
             await client.say("response.cancel")
             done = await client.until("response.done")
-            assert time.monotonic() - began_s < 0.1
+            assert len(flash.newest.ledger) - said <= 5
             assert done["response"]["status"] == "cancelled"
 
     run(test)
@@ -203,15 +205,24 @@ def test_a_slow_client_holds_its_reply_back_and_loses_nothing(monkeypatch: pytes
 
     async def test() -> None:
         flash, load = load_scripted(words=("word ",) * 3000)
-        async with serving(load) as (_, url), connected(url) as client:
+        async with serving(load) as (server, url), connected(url) as client:
             await client.until("session.created")
             await client.say("input_audio_buffer.append", audio=pcm16(0.5))
             await client.say("input_audio_buffer.commit")
             await client.say("response.create")
-            said = -1
-            while said != (said := len(flash.newest.ledger)):  # until the reply stands still
-                await asyncio.sleep(0.2)
-            assert said < 3000
+            (link,) = server._links
+
+            async def stands_still() -> bool:
+                """The reply is held back: the model's thread works through five requests and says nothing more."""
+                said = len(flash.newest.ledger)
+                for _ in range(5):
+                    await client.say("input_audio_buffer.clear")
+                    await eventually(lambda: not link.has_events, "the request is taken")
+                return link.congested and len(flash.newest.ledger) == said
+
+            while not await stands_still():
+                pass
+            assert len(flash.newest.ledger) < 3000
             await client.until("response.done")
             deltas = [event for event in client.events if event["type"] == "response.output_audio.delta"]
             assert len(deltas) == 3000
@@ -232,8 +243,7 @@ def test_a_client_that_takes_nothing_is_disconnected(monkeypatch: pytest.MonkeyP
                 await client.say("input_audio_buffer.commit")
                 await client.say("response.create")
                 client.connection.transport.pause_reading()
-                while server._links:
-                    await asyncio.sleep(0.05)
+                await eventually(lambda: not server._links, "the server hangs up")
                 client.connection.transport.abort()
             async with connected(url) as client:
                 await client.until("session.created")
