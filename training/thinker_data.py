@@ -1,6 +1,6 @@
 """Batches for the Thinker: typed and spoken questions, with and without pictures, dialogues, transcriptions.
 
-Every kind of row follows the layout of a user turn in ARCHITECTURE.md.
+Every kind of row follows the layout of a user turn in `model.conversation.listening`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,14 @@
 Thinker and Talker see the same user turns; the Talker never sees instructions or earlier replies. Both caches hold
 rows in the order of the ledger, so a piece of the conversation can be cut out of both by dropping its rows: keys carry
 their own positions, and nothing is computed again.
+
+Going back: a mark is a number of ledger pieces plus the positions and the tokens that wait; restoring it cuts both
+caches there. The Talker's cache holds user turns only; a reply's own rows are cut off when it ends. A fork
+(`transcribe_user`) writes behind the last row with the rows after its starting point masked, and forgets it again.
+
+Bounded: when the budget is reached, pieces of earlier turns are dropped (pictures, then sound, then text and replies,
+oldest first) down to 80 % of it, in one compaction. When that leaves a gap of positions of a quarter of
+`max_position_embeddings`, all later keys are turned back by the gap, so positions stay in the trained range for ever.
 """
 
 from __future__ import annotations

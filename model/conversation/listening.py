@@ -1,7 +1,19 @@
-"""The user's turn as it arrives: sound in windows, pictures by time, typed text. The layout is in ARCHITECTURE.md.
+"""The user's turn as it arrives: sound in windows, pictures by time, typed text.
 
 What goes into the caches depends on samples and times only, never on how calls cut them: a window is read when it is
 complete, with the pictures whose time falls into it, and text when it comes.
+
+The layout of a turn (training and runtime agree on it):
+
+1. A picture seen while no sound span is open, and no sound follows it at once:
+   `<|vision_start|><|image_pad|>*n<|vision_end|>`.
+2. Sound alone: `<|audio_start|><|audio_pad|>*n<|audio_end|>`.
+3. A picture pending when the first sound window is prefilled opens the audio-in-video span
+   `<|vision_start|><|audio_start|>` … `<|audio_end|><|vision_end|>`; pictures in it are `<|video_pad|>` tokens, one
+   temporal patch per picture (the picture repeated to fill it), placed by time (seconds x positions per second): a
+   picture goes before a sound token when its time is not later.
+4. A picture that arrives inside a sound-only span closes it, stands as an image (1), and the sound opens a new span.
+5. Typed text follows as it is. Then `<|im_end|>`, a new line, `<|im_start|>assistant`, a new line.
 """
 
 from __future__ import annotations

@@ -47,7 +47,14 @@ class Stretch:
 
 @dataclass
 class SpokenText:
-    """Which text belongs to which moment of the speech."""
+    """Which text belongs to which moment of the speech.
+
+    With time-aligned text (a vocabulary with `HOLD_TOKEN`) token i is given to the Talker at frame i and spoken
+    `TEXT_LEAD_FRAMES` later, so what was heard is the tokens of the frames that were begun, minus the lead. Without it,
+    the cut is in proportion to the letters: of the whole speech if it is complete, else at 0.9 frames a letter. When
+    nothing of the text was heard, the reply never existed. If windows of the next turn have been read already, the
+    unheard rows are cut out of the caches and later rows stay as they are (not exact: they have seen what is gone).
+    """
 
     item: int
     is_aligned: bool
@@ -130,8 +137,8 @@ class Makers:
     """Ends the text for the speaker after so many tokens; given where calls are found."""
 
 
-class Reply:
-    """The state of one reply while it is made. Owned by the session's thread."""
+class ReplyMaker:
+    """Makes one reply; holds its state meanwhile. Owned by the session's thread."""
 
     def __init__(
         self,

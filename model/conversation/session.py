@@ -22,7 +22,7 @@ from model.conversation.events import ReplyDone, ReplyEvent, ReplyStats, SpeechD
 from model.conversation.listening import TurnListener, TurnState
 from model.conversation.makers import MakerSource
 from model.conversation.pacing import Pacer
-from model.conversation.reply import Makers, Reply, ReplyOptions, SpokenText
+from model.conversation.reply import Makers, ReplyMaker, ReplyOptions, SpokenText
 from model.conversation.saying import HOLDS_PER_TOKEN_BOUND, ForcedWriter, stretches_of
 from model.conversation.transcription import Transcription
 from model.errors import InputError
@@ -264,7 +264,7 @@ class Session:
             options = replace(options, finds_calls=tools, opening=opening)
             spoken.has_calls = tools
             makers = self._makers.begin(options, hidden, spoken.item)
-            reply = Reply(self.flash, options, makers, spoken, started_s, self._pacer)
+            reply = ReplyMaker(self.flash, options, makers, spoken, started_s, self._pacer)
         self._open_reply = ReplyStream(self, reply, reply.run())
         return self._open_reply
 
@@ -307,13 +307,13 @@ class Session:
         hidden: Tensor,
         spoken: SpokenText,
         started_s: float,
-    ) -> Reply:
+    ) -> ReplyMaker:
         options = replace(options, max_tokens=bound)
         makers = self._makers.begin_saying(options, hidden, spoken.item, ids)
-        return Reply(self.flash, options, makers, spoken, started_s, self._pacer)
+        return ReplyMaker(self.flash, options, makers, spoken, started_s, self._pacer)
 
     def _saying(
-        self, reply: Reply, later: list[tuple[tuple[int, ...], int]], options: ReplyOptions, started_s: float
+        self, reply: ReplyMaker, later: list[tuple[tuple[int, ...], int]], options: ReplyOptions, started_s: float
     ) -> Generator[ReplyEvent, None, None]:
         """The events of all stretches as those of one reply."""
         stats: list[ReplyStats] = []
@@ -527,7 +527,7 @@ class Session:
 class ReplyStream:
     """The events of one reply. Iterate it, or `close()` it at any time (twice is fine)."""
 
-    def __init__(self, session: Session, reply: Reply, events: Generator[ReplyEvent, None, None]) -> None:
+    def __init__(self, session: Session, reply: ReplyMaker, events: Generator[ReplyEvent, None, None]) -> None:
         self._session: Session | None = session
         self._events = events
         self._reply = reply

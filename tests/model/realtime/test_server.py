@@ -182,7 +182,7 @@ def test_disconnecting_in_a_reply_frees_the_session() -> None:
 
 
 def test_cancel_takes_effect_within_five_steps() -> None:
-    """A step is 20 ms here, as a frame of speech is on a good machine; a busy one makes steps and connection late alike."""
+    """A step is 20 ms here, so it is 100 ms; a busy machine makes steps and connection late alike."""
 
     async def test() -> None:
         flash, load = load_scripted(words=("word ",) * 100_000, gate=lambda: time.sleep(0.02))
