@@ -150,6 +150,7 @@ def test_a_spoken_and_a_typed_question_with_pictures(tmp_path: Path) -> None:
     history.close()
 
 
+@pytest.mark.slow
 def test_narration_tells_what_changes_before_the_camera_until_it_is_turned_off(tmp_path: Path) -> None:
     flash = ScriptedFlash()
     pictures = [desk(seed, height=240, width=320) for seed in (1, 2)]
@@ -201,6 +202,7 @@ def test_half_a_character_breaks_neither_wire_nor_history(tmp_path: Path) -> Non
         assert user.said[0] == ("user", "half ? a smile", "")
 
 
+@pytest.mark.slow
 def test_the_users_voice_cuts_a_reply_and_both_sides_know_where(tmp_path: Path) -> None:
     flash = ScriptedFlash(words=LONG)
     with remote_room(tmp_path, flash, realtime=True) as user:
@@ -235,6 +237,7 @@ class UnderstandingFlash(ScriptedFlash):
         return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "cuts"), [("Mm-hm.", False), ("No!", True)])
 def test_a_short_voice_during_a_reply_is_judged_by_its_words(tmp_path: Path, words: str, cuts: bool) -> None:
     flash = UnderstandingFlash(words=LONG)

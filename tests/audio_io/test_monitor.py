@@ -103,6 +103,7 @@ def test_without_the_monitor_it_would_be(tmp_path: Path) -> None:
         server.wait_until(lambda: heard.starts > 0, "the reader is taken for the user")
 
 
+@pytest.mark.slow
 @linux
 def test_the_monitor_survives_a_server_that_ends_and_follows_another_output() -> None:
     with sound_server() as server:

@@ -98,6 +98,7 @@ def test_one_channel_is_handed_on_as_it_is() -> None:
     assert len(ChannelMixer(16_000).mix(np.zeros((0, 2), np.float32))) == 0
 
 
+@pytest.mark.slow
 @linux
 def test_a_muted_microphone_is_said_and_works_again() -> None:
     with sound_server() as server:
@@ -116,6 +117,7 @@ def test_a_muted_microphone_is_said_and_works_again() -> None:
             host.close_watch()
 
 
+@pytest.mark.slow
 @linux
 def test_a_microphone_in_opposite_phase_is_heard() -> None:
     with sound_server() as server:

@@ -66,6 +66,7 @@ def test_two_files_are_two_utterances_and_the_source_ends_cleanly(tmp_path: Path
     assert not any(thread.name == "wav-source" for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 def test_realtime_source_keeps_the_pace_of_speech() -> None:
     blocks: list[Block] = []
     finished = threading.Event()

@@ -23,6 +23,8 @@ from model.flash import Flash, load
 from tests.model.bench.test_reference import spoken
 from tests.model.oracle import RATE_HZ, Prompt, Reference
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = DEFAULT_CHECKPOINT.parent / "samples"
 TORCHVISION = Path(sys.prefix) / "torchvision"  # scripts/setup puts it there
 MAX_TOKENS = 60

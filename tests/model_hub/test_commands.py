@@ -32,6 +32,7 @@ def run(*arguments: str) -> int:
     return cli.main(arguments)
 
 
+@pytest.mark.slow
 def test_get_list_remove(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "models")
     address = f"hf+{hub.url}/{hub.repository}"
@@ -57,6 +58,7 @@ def test_get_list_remove(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture
         run("remove", "tiny--flash", "--folder", folder)
 
 
+@pytest.mark.slow
 def test_what_is_unfinished_is_listed_with_what_goes_on(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def getter_for(folder: Path) -> Getter:
     return Getter(ModelStore(folder), Web(stall_timeout_s=5), wait=lambda _s: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8])
 def test_the_result_is_that_of_the_whole_conversion(hub: Hub, checkpoint: Path, tmp_path: Path, bits: int) -> None:
     path = getter_for(tmp_path / "models").get(
@@ -109,6 +110,7 @@ def test_the_disk_holds_the_result_and_one_source_file(hub: Hub, checkpoint: Pat
     assert not list(path.glob("source*"))
 
 
+@pytest.mark.slow
 def test_killed_while_it_comes_and_while_it_is_converted(hub: Hub, checkpoint: Path, tmp_path: Path) -> None:
     """Six kills: three when a random number of bytes has been sent, three in the middle of a conversion."""
     chance = random.Random(4)

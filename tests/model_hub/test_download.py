@@ -92,6 +92,7 @@ def test_a_token_goes_to_the_hub_and_not_to_where_it_redirects(hub: Hub, tmp_pat
 # ---- one file goes wrong --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "more_bytes"),
     [
@@ -140,6 +141,7 @@ def test_a_file_of_another_size_for_ever(hub: Hub, tmp_path: Path) -> None:
         getter_for(tmp_path / "models").get(address_of(hub))
 
 
+@pytest.mark.slow
 def test_a_server_that_stalls_for_ever(hub: Hub, tmp_path: Path) -> None:
     hub.faults[SHARD] = Fault("stall", at=0)
     waits: list[float] = []
@@ -161,6 +163,7 @@ def test_no_network(tmp_path: Path) -> None:
 # ---- revisions ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_download_that_goes_on_stays_with_its_revision(hub: Hub, tmp_path: Path) -> None:
     """The publisher moves the branch between two runs: what is being got does not change under it."""
     getter = getter_for(tmp_path / "models")
@@ -224,6 +227,7 @@ print(Getter(ModelStore(Path(sys.argv[2])), Web(stall_timeout_s=60)).get(parse_a
 N_KILLS = 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["hf+", "ms+"])
 def test_killed_at_20_random_points_and_resumed(tmp_path: Path, prefix: str) -> None:
     """Each kill comes when the server has sent a random number of bytes; nothing that was verified comes again."""

@@ -71,6 +71,7 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     (options.out / f"{rank}.json").write_text(json.dumps(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "gradient", "time"), [(1, 1.0, 0.0), (2, 2.0, 0.5)])
 def test_peers_share_their_gradients(tmp_path, count, gradient, time):
     peers.run(_train, argparse.Namespace(out=tmp_path), count)

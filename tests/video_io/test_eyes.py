@@ -93,6 +93,7 @@ def test_a_covered_camera_is_said(tmp_path: Path) -> None:
     rig.eyes.stop()
 
 
+@pytest.mark.slow
 def test_fewer_pictures_are_made_while_nobody_looks_or_speaks(tmp_path: Path) -> None:
     """On the pictures' own numbers and times, whatever else the machine does."""
     clip = write_video(tmp_path / "clip.avi", [desk(n, height=120, width=160) for n in range(50)], rate_hz=50)
@@ -128,6 +129,7 @@ def _next_frame(rig: Rig, after: Frame | None) -> Frame:
     return newest
 
 
+@pytest.mark.slow
 def test_a_watched_scene_tells_its_changes_and_nothing_while_it_stays(tmp_path: Path) -> None:
     """Four seconds of one desk and four of another, over and over."""
     pictures = [desk(1, height=120, width=160)] * 40 + [desk(2, height=120, width=160)] * 40

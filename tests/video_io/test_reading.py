@@ -34,6 +34,7 @@ def error(reader: Reader, picture: Made) -> float:
     return distance(plain(reader.read(picture.rgb).text), plain(picture.text)) / len(picture.text)
 
 
+@pytest.mark.slow
 def test_a_letter_a_table_and_a_page_askew_are_read_whole_and_in_order(reader: Reader) -> None:
     chance = random.Random("a test")
     sheet = letter(chance, "reported").made("letter", "letter")
@@ -47,6 +48,7 @@ def test_a_noisy_camera_picture_is_read(reader: Reader) -> None:
     assert error(reader, through_camera(made("Best before 14.08.2026", "Keep cool and dry"), chance)) <= 0.05
 
 
+@pytest.mark.slow
 def test_a_page_upside_down_or_on_its_side_is_read(reader: Reader) -> None:
     picture = made("Lost property", "Second floor on the left", "Open from nine to five")
     for quarters in (1, 2, 3):

@@ -208,6 +208,7 @@ def test_a_real_stream_is_lost_when_it_dies_and_comes_back() -> None:
         camera.wait(5)
 
 
+@pytest.mark.slow
 def test_pictures_and_folders(tmp_path: Path) -> None:
     folder = tmp_path / "Bilder äöü"
     folder.mkdir()

@@ -12,6 +12,7 @@ from commands.headless import Choice, Headless
 from tests.app.dialects.ga_server import GaServer
 from tests.app.engine.peers import peer
 from tests.app.test_assistant import QUESTION, SAMPLES, Room, room
+from tests.sound_server import wait_until
 
 
 @contextmanager
@@ -109,7 +110,7 @@ def test_an_expired_session_goes_on_in_a_new_one(tmp_path: Path) -> None:
     with talking(tmp_path, server) as user:
         user.assistant.send(cmd.SendText("Hello?"))
         user.wait_answered(1)
-        user.wait(lambda _: server.connections == 2 and len(server.items) == 2, "the conversation is restored")
+        wait_until(lambda: server.connections == 2 and len(server.items) == 2, "the conversation is restored")
         user.wait_phase(Phase.LISTENING)
         user.assistant.send(cmd.SendText("And now?"))
         view = user.wait_answered(2)

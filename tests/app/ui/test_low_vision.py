@@ -40,6 +40,8 @@ from tests.app.ui.conftest import Desk, spin_until
 from tests.app.ui.scripted import ScriptedAssistant, parts
 from tests.app.ui.test_theme import contrast
 
+pytestmark = pytest.mark.slow
+
 LEAST_TEXT = {"light": 4.5, "dark": 4.5, "high contrast": 7.0}
 LEAST_MARK = 3.0
 TALK = (

@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable
 
+import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.view import Phase, TranscriptTurn
@@ -16,6 +17,7 @@ N_ROUNDS = 300
 SINGLETONS = (None, True, False)
 
 
+@pytest.mark.slow
 def test_showing_views_costs_no_references_of_the_singletons(open_desk: Callable[..., Desk]) -> None:
     number = 0
     rgb = bytes(64 * 36 * 3)

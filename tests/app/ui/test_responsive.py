@@ -58,6 +58,7 @@ class Heartbeat:
         self._dispatcher.aboutToBlock.disconnect(self._on_block)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SCHEDSTAT.exists(), reason="the kernel does not say how long a thread waited for the processor")
 def test_the_qt_thread_never_blocks_longer_than_a_frame(open_desk: Callable[..., Desk]) -> None:
     assistant, number = ScriptedAssistant(), 0

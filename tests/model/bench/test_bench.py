@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from model.bench import reference as bench
 from model.bench.sides import Case, Measured
 
 
+@pytest.mark.slow
 def test_reference_and_ours_say_the_same(checkpoint_of: Callable[[str], Path], tmp_path, capsys):
     out = tmp_path / "result.json"
     arguments = ["reference", "--checkpoint", str(checkpoint_of("plain")), "--sound-s", "2.5", "--pictures", "2"]

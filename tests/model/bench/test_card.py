@@ -39,6 +39,7 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_part(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", str(tiny), "--device", "cpu", "--positions", "600", "--graphs", "static"]
     arguments += ["--turns", "1", "--steps", "3", "--tokens", "4", "--frames", "4", "--sound-s", "1", "--pictures", "1"]

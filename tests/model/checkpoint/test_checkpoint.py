@@ -192,6 +192,7 @@ print(status("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_peak_memory_is_near_the_weights(checkpoint_of: Callable[[str], Path], tmp_path: Path) -> None:
     from model.bench.random_checkpoint import write_random_checkpoint

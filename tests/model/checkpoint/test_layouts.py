@@ -410,6 +410,7 @@ def answers(tiny: Path, packed: Path) -> dict[str, tuple[str, int]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_a_layout(
     layout: Layout, tiny: Path, packed: Path, answers: dict[str, tuple[str, int]], tmp_path: Path
@@ -521,6 +522,7 @@ def fuzzed(tiny: Path, packed: Path, tmp_path_factory: pytest.TempPathFactory) -
     return places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", JSON_FILES)
 def test_every_leaf_of_every_json_file(fuzzed: dict[str, Path], file: str) -> None:
     """Null, another type, negative, huge, removed: read, or refused by a typed error in one line; nothing else.

@@ -174,6 +174,7 @@ def take_turn(session: Session, number: int) -> float:
     return process_time() - start
 
 
+@pytest.mark.slow
 def test_two_thousand_turns(flash_of: Callable[[str], Flash]) -> None:
     """Memory, cost and positions of a turn do not depend on how many came before."""
     flash = flash_of("small")

@@ -248,6 +248,7 @@ def test_restored_replies(flash: Flash) -> None:
     assert say(session).done.stats.n_text_tokens == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "message"),
     [

@@ -34,6 +34,8 @@ from model.realtime.server_events import ServerEvent
 from tests.model.graphs.replaying import HostNeededError, Recorder, ReplayRunner, recorded
 from tests.model.talk import GREEDY, GREEDY_TALKER, Said, assert_same, greedy_session, noise, picture, say, snapshot
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = ("plain", "hold")
 DRAWN = Sampling(0.8, top_k=20, top_p=0.9, repetition_penalty=1.1)
 

@@ -18,6 +18,7 @@ LENGTHS = (0, 1, 31, 32, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 5, 299)
 SHAPES = [(length, 2, 4, 32) for length in LENGTHS] + [(length, 1, 3, 24) for length in LENGTHS]
 
 
+@pytest.mark.slow
 # The published shape takes long under the interpreter.
 @pytest.mark.parametrize(("length", "n_heads", "groups", "dim"), [*SHAPES, (0, 4, 8, 128), (299, 4, 8, 128)])
 @pytest.mark.parametrize("is_int8", [False, True])
@@ -57,6 +58,7 @@ def test_half_precision() -> None:
     assert torch.allclose(ours.float(), expected, atol=4e-3)
 
 
+@pytest.mark.slow
 def test_steps_with_the_kernel_reply_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole reply with the kernel in its steps, under the interpreter where there is no card."""
     from model.bench.random_checkpoint import write_sized

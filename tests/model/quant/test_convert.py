@@ -64,6 +64,7 @@ def test_every_weight_is_written_and_close(checkpoint: Path, tmp_path: Path) -> 
     assert (tmp_path / "tokenizer.json").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_equals_an_unbroken_one(checkpoint: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     policy = default_policy(4, 32)

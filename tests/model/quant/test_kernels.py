@@ -9,6 +9,8 @@ from model.quant import kernels, packing
 from model.quant.fit import quantize
 from model.quant.packing import QuantSpec
 
+pytestmark = pytest.mark.slow
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STORAGES = [QuantSpec(b, g, s) for b, g in [(4, 32), (4, 64), (4, 128), (4, 0), (8, 32), (8, 0)] for s in (True, False)]
 

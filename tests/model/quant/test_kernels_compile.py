@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COMPILE = """
 import sys
 from triton.backends.compiler import GPUTarget

@@ -229,6 +229,7 @@ def forked(cache: KVCache, at: int | None) -> Iterator[None]:
             yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["plain", "odd", "dense"])
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("fork_at", [None, 3])

@@ -124,6 +124,7 @@ def speech_ms(events: list[Any]) -> float:
     return sum(len(base64.b64decode(delta)) for delta in deltas) / 2 / 24
 
 
+@pytest.mark.slow
 def test_two_spoken_turns_with_pictures(engine: dict[str, str]) -> None:
     async def test(one: Talk) -> None:
         for _ in range(2):
@@ -277,6 +278,7 @@ def speech_24k(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return bytes(48_000) + spoken + bytes(96_000)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_broken_is_told_by_file_and_tensor(checkpoint: Path, tmp_path: Path) -> None:
     for file in checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())

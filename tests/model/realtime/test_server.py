@@ -200,6 +200,7 @@ def test_cancel_takes_effect_within_five_steps() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_a_slow_client_holds_its_reply_back_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.realtime.link.CONGESTED_BYTES", 200_000)
 
