@@ -305,3 +305,19 @@ def test_a_missing_detector_is_an_error_with_its_package(
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(PackageMissingError, match=f"pip install {package}"):
         Segmenter()
+
+
+@pytest.mark.parametrize(("probability", "begins"), [(0.48, False), (0.52, True)])
+def test_an_utterance_begins_where_speech_is_more_likely_than_not(probability: float, begins: bool) -> None:
+    segmenter = Segmenter(SegmenterConfig(), ScriptedQuick, ScriptedNeural)
+    events = segmenter.feed(np.full(INSIDE_RATE_HZ, probability, np.float32))
+    assert bool(of(events, SpeechStarted)) is begins
+
+
+@pytest.mark.parametrize(("pause_s", "n_utterances"), [(0.56, 1), (0.61, 2)])
+def test_six_tenths_of_a_second_of_silence_end_an_utterance(pause_s: float, n_utterances: int) -> None:
+    """No judge of what was said: silence alone decides. A chunk of silero's is 32 ms."""
+    voice, pause = np.full(INSIDE_RATE_HZ, 0.9, np.float32), np.zeros(round(pause_s * INSIDE_RATE_HZ), np.float32)
+    segmenter = Segmenter(SegmenterConfig(), ScriptedQuick, ScriptedNeural)
+    events = segmenter.feed(np.concatenate((voice, pause, voice, np.zeros(2 * INSIDE_RATE_HZ, np.float32))))
+    assert len(of(events, SpeechEnded)) == n_utterances
