@@ -86,6 +86,13 @@ class SetInstantText:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAim:
+    """Say which way to move the camera, until it is turned off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """Bar and QR codes, the colour in the middle, or how bright it is and where the light comes from."""
 
@@ -153,6 +160,7 @@ Command = (
     | CheckAgain
     | MoveReading
     | SetInstantText
+    | SetAim
     | LookAt
     | Repeat
     | NewConversation

@@ -29,6 +29,8 @@ from app.effects import (
 )
 from app.events import (
     AdviceGiven,
+    AimAdvised,
+    AimSet,
     CameraSet,
     CheckAsked,
     ConfigChanged,
@@ -87,7 +89,7 @@ from app.events import (
 from app.looks import look
 from app.narration import narrate, narration_set, scene_changed
 from app.phrases import phrase
-from app.reading import end_reading, go_on, instant_text_set, sight_seen, text_found
+from app.reading import aim_advised, aim_set, end_reading, go_on, instant_text_set, sight_seen, text_found
 from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
@@ -155,6 +157,10 @@ def _dispatch(step: Step, event: Event) -> None:
             text_found(step, event)
         case SightSeen():
             sight_seen(step, event)
+        case AimSet():
+            aim_set(step, event)
+        case AimAdvised():
+            aim_advised(step, event)
         case InstantTextSet():
             instant_text_set(step, event)
         case PushToTalkSet():

@@ -227,6 +227,13 @@ class WatchText:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchAim:
+    """Report which way to move the camera (`AimAdvised`), or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """Tell codes, colour or light of the present picture; `SightSeen` follows."""
 
@@ -288,6 +295,7 @@ Effect = (
     | WatchScene
     | ReadText
     | WatchText
+    | WatchAim
     | LookAt
     | Say
     | Announce

@@ -159,6 +159,23 @@ class InstantTextSet:
 
 
 @dataclass(frozen=True, slots=True)
+class AimSet:
+    """Say which way to move the camera until what it is aimed at is whole and in the middle."""
+
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AimAdvised:
+    """Which way to move the camera; `good`: it is right as it is."""
+
+    at_s: float
+    text: str
+    good: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SightAsked:
     """Codes, the colour in the middle, the light: told from the picture without the model."""
 
@@ -537,6 +554,8 @@ Event = (
     | CheckAsked
     | PictureSent
     | InstantTextSet
+    | AimSet
+    | AimAdvised
     | SightAsked
     | SightSeen
     | PushToTalkSet

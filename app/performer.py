@@ -93,7 +93,7 @@ class Performer:
                 self.parts.eyes.set_on(on)
             case fx.WatchScene(on):
                 self.parts.eyes.watch(on)
-            case fx.ReadText() | fx.WatchText() | fx.LookAt():
+            case fx.ReadText() | fx.WatchText() | fx.WatchAim() | fx.LookAt():
                 self._look(effect)
             case fx.Say(text):
                 if text:
@@ -121,6 +121,8 @@ class Performer:
                     self._feed(ev.TextFound(now_s, failure=NO_PICTURE))
             case fx.WatchText(on):
                 eyes.watch_text(on)
+            case fx.WatchAim(on):
+                eyes.watch_aim(on)
             case fx.LookAt(what):
                 if not eyes.tell(what, lambda text: self._post(ev.SightSeen(ev.WHEN_TAKEN, what, text))):
                     self._feed(ev.SightSeen(now_s, what, NO_PICTURE))

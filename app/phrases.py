@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.events import CheckAsked, ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
+from app.events import AimSet, CheckAsked, ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
 
-LookEvent = ReadAsked | SightAsked | ReadingMoved | CheckAsked
+LookEvent = ReadAsked | SightAsked | ReadingMoved | CheckAsked | AimSet
 
 _READ = (
     "read the text",
@@ -34,6 +34,13 @@ _SIGHTS: dict[str, SightKind] = {
     "is the light on": "light",
     "where does the light come from": "light",
 }
+_AIM = {
+    "help me aim": True,
+    "help me aim the camera": True,
+    "guide the camera": True,
+    "stop aiming": False,
+    "stop helping me aim": False,
+}
 _STEPS: dict[str, ReadingStep] = {
     "pause reading": "pause",
     "go on reading": "pause",
@@ -57,6 +64,8 @@ def phrase(text: str, at_s: float) -> LookEvent | None:
         return SightAsked(at_s, _SIGHTS[plain], shown=False)
     if plain in ("check again", "check that again", "are you sure", "look again"):
         return CheckAsked(at_s)
+    if plain in _AIM:
+        return AimSet(at_s, _AIM[plain])
     if plain in _STEPS:
         return ReadingMoved(at_s, _STEPS[plain])
     return None

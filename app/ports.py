@@ -160,6 +160,10 @@ class Eyes(Protocol):
         """Goes on or stops posting `TextFound` for each text that comes into view."""
         ...
 
+    def watch_aim(self, on: bool) -> None:
+        """Goes on or stops posting `AimAdvised`."""
+        ...
+
     def tell(self, what: SightKind, answered: Callable[[str], None]) -> bool:
         """Codes, colour or light of the newest picture in words, to `answered`, from another thread; False when there
         is no picture. Tools call this as well."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.effects import LookAt, ReadText, Say, WatchText
-from app.events import InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
+from app.effects import LookAt, ReadText, Say, WatchAim, WatchText
+from app.events import AimAdvised, AimSet, InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
 from app.state import Ask, Engine, Reading, State, Step
 from app.turns import cut, find_turn, put_turn, serve
 from app.view import ReadingView, TranscriptTurn
@@ -86,6 +86,26 @@ def instant_text_set(step: Step, event: InstantTextSet) -> None:
     step.say("Instant text on." if event.on else "Instant text off.")
     if not event.on:
         end_reading(step)
+
+
+def aim_set(step: Step, event: AimSet) -> None:
+    if event.on == step.state.aiming:
+        return
+    step.set(aiming=event.on)
+    step.do(WatchAim(event.on))
+    step.say("Aiming help on." if event.on else "Aiming help off.")
+    if not event.on:
+        _hush(step)
+
+
+def aim_advised(step: Step, event: AimAdvised) -> None:
+    """Said and not kept: in a minute it would fill the transcript. Whoever speaks or reads comes first."""
+    reading = step.state.reading
+    if not step.state.aiming or _busy(step.state) or (reading is not None and reading.active):
+        return
+    if event.good:
+        step.earcon("steady")
+    _speak(step, event.text)
 
 
 def sight_asked(step: Step, event: SightAsked) -> None:

@@ -91,6 +91,7 @@ class Settings:
     earcon_thinking: bool = True
     earcon_interrupted: bool = True
     earcon_error: bool = True
+    earcon_steady: bool = True
     reply_limit_s: float = field(default=60.0, metadata=_bounds(2.0, 600.0))
     keep_history: bool = True
     check_answers: bool = True

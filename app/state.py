@@ -249,6 +249,7 @@ class State:
     devices: DeviceNames = field(default_factory=DeviceNames)
     reading: Reading | None = None
     instant_text: bool = False
+    aiming: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""
     picture: bytes = field(default=b"", repr=False)

@@ -157,6 +157,7 @@ class View:
     reading: ReadingView | None = None
     """None: nothing has been read yet."""
     instant_text: bool = False
+    aiming: bool = False
     """Text that comes into view is read by itself."""
     narrating: bool = False
     """What changes in the picture is said without being asked for."""
@@ -188,4 +189,4 @@ class Announcement:
     """Assertive: interrupt what the screen reader says (a problem). Otherwise polite."""
 
 
-EarconName = Literal["listening", "thinking", "interrupted", "error"]
+EarconName = Literal["listening", "thinking", "interrupted", "error", "steady"]

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Earcon = Literal["listening", "thinking", "interrupted", "error"]
+Earcon = Literal["listening", "thinking", "interrupted", "error", "steady"]
 
 
 @dataclass(frozen=True, slots=True)

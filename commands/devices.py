@@ -20,6 +20,7 @@ from audio_io.interfaces import ReplyPlayer
 from audio_io.listener import Listener
 from audio_io.monitor import OutputMonitor
 from video_io import eyes as video
+from video_io.aiming import Advice
 from video_io.files import GivenGrabber
 from video_io.frames import FrameSource, SourceEvent, SourceEventKind
 from video_io.looking import Answer, in_words
@@ -296,6 +297,9 @@ class SeeingEyes:
     def watch_text(self, on: bool) -> None:
         self.sights.watch_text((lambda page: self._on_text(page, asked=False)) if on else None)
 
+    def watch_aim(self, on: bool) -> None:
+        self.sights.watch_aim(self._on_aim if on else None)
+
     def tell(self, what: ev.SightKind, answered: Callable[[str], None]) -> bool:
         return self.sights.tell(what, lambda answer: answered(in_words(answer)))
 
@@ -310,6 +314,10 @@ class SeeingEyes:
             self._post(ev.TextFound(WHEN_TAKEN, passages, answer.advice if asked else "", asked=asked))
         else:
             self._post(ev.TextFound(WHEN_TAKEN, failure=in_words(answer), asked=asked))
+
+    def _on_aim(self, advice: Advice) -> None:
+        if self._post is not None:
+            self._post(ev.AimAdvised(WHEN_TAKEN, advice.text, advice.good))
 
     def _on_picture(self, jpeg: bytes) -> None:
         if self._post is not None:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 RATE_HZ = 16_000
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "earcons"
 # Name: notes of (frequency in Hz, length in s, level). A pair rises: listening; one soft low note: thinking; a pair
-# falls: interrupted; three of the same, harsh: error.
+# falls: interrupted; three of the same, harsh: error; one long high note: steady.
 NOTES = {
     "listening": [(660.0, 0.07, 0.22), (990.0, 0.1, 0.22)],
     "thinking": [(440.0, 0.14, 0.12)],
     "interrupted": [(740.0, 0.06, 0.2), (494.0, 0.09, 0.2)],
+    "steady": [(1320.0, 0.3, 0.16)],
     "error": [(311.0, 0.1, 0.28), (311.0, 0.1, 0.28), (233.0, 0.16, 0.28)],
 }
 

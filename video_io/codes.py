@@ -26,12 +26,18 @@ class Code:
     box: tuple[float, float, float, float]
 
 
-def find_codes(rgb: Rgb) -> list[Code]:
-    """All codes in a picture [H, W, 3], from the top left on. Raises ImportError where the reader is missing."""
+def find_codes(rgb: Rgb, *, also_unreadable: bool = False) -> list[Code]:
+    """All codes in a picture [H, W, 3], from the top left on. Raises ImportError where the reader is missing.
+
+    `also_unreadable`: QR codes too whose place is found and whose text is not; it is "".
+    """
     import zxingcpp
 
     height, width = rgb.shape[:2]
-    found = [_code(one, width, height) for one in zxingcpp.read_barcodes(np.ascontiguousarray(rgb)) if one.valid]
+    ones = zxingcpp.read_barcodes(np.ascontiguousarray(rgb), return_errors=also_unreadable)
+    # Of what cannot be read only QR codes are believed: their three corners are hard to mistake. Drawings without any
+    # code gave DataMatrix codes (2 of 80).
+    found = [_code(one, width, height) for one in ones if one.valid or "QR" in str(one.format).upper()]
     return sorted(found, key=lambda code: (round(code.box[1], 1), code.box[0]))
 
 
@@ -61,7 +67,7 @@ def _code(one: Any, width: int, height: int) -> Code:
         kind = f"{pretty} bar code"
     corners = [getattr(one.position, corner) for corner in ("top_left", "top_right", "bottom_right", "bottom_left")]
     xs, ys = [corner.x / width for corner in corners], [corner.y / height for corner in corners]
-    return Code(kind, str(one.text), (min(xs), min(ys), max(xs), max(ys)))
+    return Code(kind, str(one.text) if one.valid else "", (min(xs), min(ys), max(xs), max(ys)))
 
 
 def _meaning(text: str) -> str:

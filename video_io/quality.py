@@ -99,37 +99,3 @@ class QualityWatch:
             return None
         self._reported = fault
         return fault
-
-
-class Aim(Enum):
-    """Where to move the camera so that the thing is whole and in the middle."""
-
-    LEFT = "Move the camera left."
-    RIGHT = "Move the camera right."
-    UP = "Move the camera up."
-    DOWN = "Move the camera down."
-    CLOSER = "Move closer."
-    BACK = "Move back."
-    GOOD = "Hold still."
-
-
-def aim_at(left: float, top: float, right: float, bottom: float) -> Aim:
-    """Aiming help for a thing whose box is given in shares of the picture (0..1, from the top left corner).
-
-    Whoever finds the thing (a code reader, a face finder, the model) calls this. Cut off on both sides: move back; cut
-    off or far from the middle: move towards it; small: move closer.
-    """
-    if not (left < right and top < bottom):
-        raise ValueError(f"a box needs left < right and top < bottom; this one is {(left, top, right, bottom)}")
-    edge = 0.02
-    cut_left, cut_right, cut_top, cut_bottom = left < edge, right > 1 - edge, top < edge, bottom > 1 - edge
-    if (cut_left and cut_right) or (cut_top and cut_bottom):
-        return Aim.BACK
-    sideways, upright = (left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5
-    if cut_left or cut_right or abs(sideways) > max(0.18, abs(upright)):
-        return Aim.LEFT if sideways < 0 else Aim.RIGHT
-    if cut_top or cut_bottom or abs(upright) > 0.18:
-        return Aim.UP if upright < 0 else Aim.DOWN
-    if max(right - left, bottom - top) < 0.3:
-        return Aim.CLOSER
-    return Aim.GOOD

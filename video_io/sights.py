@@ -1,4 +1,5 @@
-"""What can be told of the newest picture without the model: text, codes, colour, light; text also as it comes."""
+"""What can be told of the newest picture without the model: text, codes, colour, light; text also as it comes,
+and which way to aim."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Literal
 
+from video_io.aiming import Advice, Guide
 from video_io.codes import tell_codes
 from video_io.colour import tell_colour
 from video_io.frames import Frame, Rgb
@@ -20,6 +22,8 @@ INSTANT_INTERVAL_S = 1.2
 """Between two looks for text that comes into view, while the picture changes."""
 SAME_TEXT = 0.8
 """Texts that agree to this share are the same, read a little differently."""
+AIM_INTERVAL_S = 1.0
+"""Shortest time between two looks while aiming help is on."""
 REMEMBERED = 60
 
 
@@ -56,6 +60,9 @@ class Sights:
         self._instant: Callable[[Page], None] | None = None
         self._scene = FrameSelector(SelectorSettings(idle_interval_s=INSTANT_INTERVAL_S))
         self._seen = SeenText()
+        self._aim: Callable[[Advice], None] | None = None
+        self._guide = Guide()
+        self._aimed_s = float("-inf")
 
     def read(self, answered: Callable[[Answer], None]) -> bool:
         """The text of the newest picture; False when there is no picture."""
@@ -77,13 +84,22 @@ class Sights:
         self._scene.ask()
         self._instant = told
 
+    def watch_aim(self, told: Callable[[Advice], None] | None) -> None:
+        """From now on `told` gets which way to move the camera; None: no longer."""
+        self._guide = Guide()
+        self._aim = told
+
     def offer(self, frame: Frame) -> None:
+        aim = self._aim
+        if aim is not None and frame.at_s - self._aimed_s >= AIM_INTERVAL_S:
+            self._aimed_s = frame.at_s
+            self._looker.text(frame.rgb, lambda answer: self._aimed(answer, frame, aim), what="aim")
         told = self._instant
         if told is not None and self._scene.offer(frame, speaking=False):
             self._looker.text(frame.rgb, lambda answer: self._came(answer, told), what="instant text")
 
     def stop(self) -> None:
-        self._instant = None
+        self._instant = self._aim = None
         self._looker.stop()
 
     def _came(self, answer: Answer, told: Callable[[Page], None]) -> None:
@@ -92,3 +108,12 @@ class Sights:
         fresh = self._seen.new(answer)
         if fresh:
             told(Page(fresh, answer.cut, answer.box))
+
+    def _aimed(self, answer: Answer, frame: Frame, told: Callable[[Advice], None]) -> None:
+        """Also where text cannot be read: codes are found without."""
+        if self._aim is not told:
+            return
+        page = answer if isinstance(answer, Page) else Page()
+        advice = self._guide.look(frame.rgb, page, frame.at_s)
+        if advice is not None:
+            told(advice)

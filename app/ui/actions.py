@@ -17,6 +17,7 @@ from app.commands import (
     NewConversation,
     ReadAloud,
     Repeat,
+    SetAim,
     SetCamera,
     SetInstantText,
     SetMicrophone,
@@ -35,6 +36,7 @@ KEYS_HELP = (
             ("Ctrl+V", "Look at the picture in the clipboard; files can also be dropped on the window"),
             ("Ctrl+H", "Check again: look two more times, and say whether the answers agree"),
             ("Ctrl+I", "Read by itself what comes into view, until pressed again"),
+            ("Ctrl+G", "Help with aiming the camera, until pressed again"),
             ("Ctrl+J", "Say what changes in the picture, until pressed again"),
             ("Ctrl+B", "Read bar and QR codes"),
             ("Ctrl+O", "Say the colour in the middle"),
@@ -116,6 +118,9 @@ class Actions:
         self.instant_text = self._toggle("&Instant text", "Ctrl+I", lambda on: SetInstantText(on))
         self.instant_text.setChecked(False)
         self.instant_text.triggered.connect(lambda: self.instant_text.setChecked(self._view.instant_text))
+        self.aim = self._toggle("Aimin&g help", "Ctrl+G", lambda on: SetAim(on))
+        self.aim.setChecked(False)
+        self.aim.triggered.connect(lambda: self.aim.setChecked(self._view.aiming))
         self.codes = self._command("&Bar and QR codes", "Ctrl+B", lambda: LookAt("codes"))
         self.colour = self._command("C&olour in the middle", "Ctrl+O", lambda: LookAt("colour"))
         self.light = self._command("&Light", "Ctrl+U", lambda: LookAt("light"))
@@ -147,6 +152,7 @@ class Actions:
         self.camera.setChecked(view.camera_on)
         self.narrate.setChecked(view.narrating)
         self.instant_text.setChecked(view.instant_text)
+        self.aim.setChecked(view.aiming)
         for action in (self.yes, self.no):
             action.setEnabled(bool(view.question))
         both_off = not view.microphone_on and not view.camera_on
@@ -192,6 +198,7 @@ class Actions:
                     self.paste_picture,
                     self.check,
                     self.instant_text,
+                    self.aim,
                     self.narrate,
                     None,
                     self.codes,

@@ -159,6 +159,7 @@ class SettingsDialog(QDialog):
             ("earcon_listening", "Sound when it l&istens"),
             ("earcon_thinking", "Sound while it &thinks"),
             ("earcon_interrupted", "Sound when it is interru&pted"),
+            ("earcon_steady", "Sound when the camera is aimed &well"),
             ("earcon_error", "Sound when there is a pro&blem"),
         ):
             self._check(form, name, text, getattr(settings, name))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -38,7 +39,9 @@ from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
 from tests.app.engine_server import TOKEN, engine_server
 from tests.audio_io.voices import spoken
 from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
+from tests.sound_server import wait_until
 from tests.video_io.pictures import desk, write_video
+from tests.video_io.test_aiming import Camera, label
 
 PATIENCE_S = 30.0
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -171,6 +174,20 @@ def test_narration_tells_what_changes_before_the_camera_until_it_is_turned_off(t
         assert user.assistant.wait_handled(PATIENCE_S)
         assert not user.assistant.view.narrating
         assert any("no picture" in announcement.text for announcement in user.announced)
+
+
+def test_aiming_help_is_spoken_by_the_engine(tmp_path: Path) -> None:
+    world = Camera(label(), 3200, 1600, 2400).picture()
+    cv2.imwrite(str(tmp_path / "label.png"), world[:, :, ::-1])
+    flash = ScriptedFlash()
+    with remote_room(tmp_path, flash, pictures=str(tmp_path / "label.png")) as user:
+        user.wait(lambda view: view.devices.picture_source and view.phase is Phase.LISTENING)
+        user.assistant.send(cmd.SetAim(True))
+        user.wait(lambda view: view.aiming)
+        wait_until(lambda: flash.newest.spoken[:1] == ["A QR code. Move the camera left."], "the advice is spoken")
+        user.assistant.send(cmd.SetAim(False))
+        user.wait(lambda view: not view.aiming)
+        assert user.said == []  # nothing of it fills the transcript
 
 
 def test_a_question_before_anything_was_heard_of_a_narration_is_asked_without_its_prompt(tmp_path: Path) -> None:

@@ -104,6 +104,20 @@ def test_instant_text_reads_what_comes_when_nobody_is_busy() -> None:
     assert of(fx.WatchText, story.now(ev.InstantTextSet(3.0, False))) == [fx.WatchText(False)]
 
 
+def test_aiming_help_is_said_not_kept_and_waits_while_somebody_speaks() -> None:
+    story = Story()
+    assert said(story.now(ev.AimAdvised(1.0, "Move closer."))) == []  # it is off
+    assert of(fx.WatchAim, story.now(ev.AimSet(1.1, True))) == [fx.WatchAim(True)]
+    assert said(story.now(ev.AimAdvised(1.2, "Text. Move closer."))) == ["Text. Move closer."]
+    good = story.now(ev.AimAdvised(2.4, "Hold still.", good=True))
+    assert said(good) == ["Hold still."]
+    assert of(fx.Earcon, good) == [fx.Earcon("steady")]
+    assert story.said == []
+    story.now(ev.VoiceStarted(3.0, 1))
+    assert said(story.now(ev.AimAdvised(3.2, "Move back."))) == []
+    assert of(fx.WatchAim, story.now(ev.AimSet(4.0, False))) == [fx.WatchAim(False)]
+
+
 def test_codes_colour_and_light_are_answers_without_the_model() -> None:
     story = Story(ready=False)
     assert of(fx.LookAt, story.now(ev.SightAsked(1.0, "colour"))) == [fx.LookAt("colour")]
@@ -118,6 +132,7 @@ def test_codes_colour_and_light_are_answers_without_the_model() -> None:
         ("What does it say?", ev.ReadAsked),
         ("What colour is this?", ev.SightAsked),
         ("Scan the code", ev.SightAsked),
+        ("Help me aim!", ev.AimSet),
         ("spell it", ev.ReadingMoved),
         ("Read the text of the law to me", None),
         ("What colour is this cup usually?", None),

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.video_io.pictures import desk
+from video_io.aiming import Aim, aim_at
 from video_io.frames import Frame, Rgb
-from video_io.quality import Aim, PictureFault, QualityWatch, aim_at, measure
+from video_io.quality import PictureFault, QualityWatch, measure
 from video_io.sizing import fit_pixels, to_jpeg
 
 

@@ -74,6 +74,8 @@ class ScriptedSession:
     """The words of the next transcriptions."""
     ledger: list[tuple[str, Any, int]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
+    """The texts that it was given to say."""
     transcribed: int = 0
     threads: set[int] = field(default_factory=set)
     replying: bool = False
@@ -171,6 +173,7 @@ class ScriptedSession:
 
     def say(self, text: str, *, speech: bool = True) -> Stream:
         self._call("say")
+        self.spoken.append(text)
         assert len(self.ledger) == self._committed
         return self._open(tuple(re.findall(r"\S+\s*", text)), speech, False)
 
