@@ -77,6 +77,7 @@ KEYS_HELP = (
         "Conversation",
         (
             ("Ctrl+T", "Go to the transcript"),
+            ("Ctrl+Shift+P", "Open the picture that the answer is about"),
             ("Ctrl+Shift+C", "Copy the transcript"),
             ("Ctrl+S", "Save the transcript"),
             ("Ctrl+N", "New conversation"),
@@ -134,6 +135,7 @@ class Actions:
         self.no = self._command("No, do no&t", "Ctrl+Shift+N", lambda: AnswerQuestion(False))
         self.new = self._command("&New conversation", "Ctrl+N", NewConversation)
         self.copy = self._local("&Copy transcript", "Ctrl+Shift+C")
+        self.picture = self._local("Open the &picture of the answer …", "Ctrl+Shift+P")
         self.save = self._local("&Save transcript …", "Ctrl+S")
         self.history = self._local("&Earlier conversations …", "Ctrl+Shift+H")
         self.settings = self._local("Se&ttings …", "Ctrl+,")
@@ -185,7 +187,7 @@ class Actions:
     def _fill_menus(self) -> None:
         bar = self._window.menuBar()
         for title, actions in (
-            ("&Conversation", (self.new, self.history, None, self.copy, self.save, None, self.quit)),
+            ("&Conversation", (self.new, self.history, None, self.picture, self.copy, self.save, None, self.quit)),
             (
                 "&Talk",
                 (self.microphone, self.camera, self.privacy, None, self.stop, self.repeat, None, self.yes, self.no),

@@ -1,14 +1,31 @@
-"""The transcript pane: both sides, with times; text grows as it is heard."""
+"""The transcript pane: both sides, with times; text grows as it is heard; beside an answer the picture it is about."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtCore import QBuffer, QByteArray, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QImageReader,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QResizeEvent,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+)
 from PySide6.QtWidgets import QTextEdit, QWidget
 
 from app.ui.theme import Theme
 from app.ui.transcript_text import SPEAKERS, body_text, clock_text, cut_text
 from app.view import TranscriptTurn
+
+THUMBNAIL_LINES = 2.9
+"""Height of a thumbnail in lines of text: an answer has at least two, with its heading and the distance between."""
+NARROW_PX = 420
+"""In a pane narrower than this the words get all of the width."""
 
 
 class TranscriptPane(QTextEdit):
@@ -16,7 +33,12 @@ class TranscriptPane(QTextEdit):
 
     Only what changed is written again: everything from the first turn that differs, which is nearly always the last
     one. The view stays where the reader is, and follows the talk when the reader is at the end.
+
+    Thumbnails are painted beside the text, not put into it: a screen reader has nothing to stumble over. A click on one
+    gives `picture_wanted` its turn; `picture_turn` is the one for the keyboard.
     """
+
+    picture_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +53,7 @@ class TranscriptPane(QTextEdit):
         self._turns: tuple[TranscriptTurn, ...] = ()
         self._started_at_unix_s = 0.0
         self._starts: list[int] = []  # where each turn begins in the document
+        self._thumbnails: dict[int, tuple[bytes, QPixmap]] = {}  # by the turn's number: of which picture, and it
         self._theme: Theme | None = None
         self._size_pt = 11.0
 
@@ -38,8 +61,21 @@ class TranscriptPane(QTextEdit):
     def turns(self) -> tuple[TranscriptTurn, ...]:
         return self._turns
 
+    def picture_turn(self) -> TranscriptTurn | None:
+        """The answer with a picture that the text cursor stands in, else the newest; None: there is none."""
+        with_picture = [turn for turn in self._turns if turn.picture]
+        at = self.textCursor().position()
+        if self.hasFocus():
+            for start, turn in zip(reversed(self._starts), reversed(self._turns), strict=True):
+                if start <= at:
+                    if turn.picture:
+                        return turn
+                    break
+        return with_picture[-1] if with_picture else None
+
     def set_theme(self, theme: Theme, size_pt: float) -> None:
         self._theme, self._size_pt = theme, size_pt
+        self._thumbnails.clear()
         shown, self._turns, self._starts = self._turns, (), []
         self.clear()
         self.show_turns(shown, self._started_at_unix_s)
@@ -67,11 +103,16 @@ class TranscriptPane(QTextEdit):
             cursor.removeSelectedText()
             del self._starts[same:]
         cursor.movePosition(QTextCursor.MoveOperation.End)
+        above = next((turn.picture for turn in reversed(turns[:same]) if turn.number in self._thumbnails), b"")
         for turn in turns[same:]:
             self._starts.append(cursor.position())
-            self._write(cursor, turn, started_at_unix_s)
+            thumbnail = self._thumbnail(turn, above)
+            self._write(cursor, turn, started_at_unix_s, thumbnail)
+            above = turn.picture if thumbnail is not None else above
         cursor.endEditBlock()
         self._turns, self._started_at_unix_s = turns, started_at_unix_s
+        kept = {turn.number for turn in turns}
+        self._thumbnails = {number: picture for number, picture in self._thumbnails.items() if number in kept}
         bar.setValue(bar.maximum() if follow else place)
 
     def _drop_oldest(self, turns: tuple[TranscriptTurn, ...]) -> None:
@@ -96,7 +137,9 @@ class TranscriptPane(QTextEdit):
         if follow:
             bar.setValue(bar.maximum())
 
-    def _write(self, cursor: QTextCursor, turn: TranscriptTurn, started_at_unix_s: float) -> None:
+    def _write(
+        self, cursor: QTextCursor, turn: TranscriptTurn, started_at_unix_s: float, thumbnail: QPixmap | None
+    ) -> None:
         """Writes one turn; begins a new paragraph first unless the document is empty."""
         theme = self._theme
         assert theme is not None
@@ -111,12 +154,16 @@ class TranscriptPane(QTextEdit):
         if turn.role == "notice":
             cursor.insertText(f"{time_text}  {turn.text}", self._format(theme.muted, italic=True))
             return
+        if thumbnail is not None:
+            heading.setRightMargin(thumbnail.deviceIndependentSize().width() + self._size_pt)
+            cursor.setBlockFormat(heading)
         name_colour = theme.accent if turn.role == "assistant" else theme.text
         cursor.insertText(SPEAKERS[turn.role], self._format(name_colour, bold=True, scale=0.92))
         cursor.insertText(f"  {time_text}", self._format(theme.muted, scale=0.85))
         body = QTextBlockFormat()
         body.setTopMargin(self._size_pt * 0.15)
         body.setLineHeight(125, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        body.setRightMargin(heading.rightMargin())
         cursor.insertBlock(body)
         pending = not turn.text
         cursor.insertText(
@@ -132,3 +179,60 @@ class TranscriptPane(QTextEdit):
         made.setFontWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
         made.setFontItalic(italic)
         return made
+
+    # --- thumbnails ---
+
+    def _thumbnail(self, turn: TranscriptTurn, above: bytes) -> QPixmap | None:
+        """Made once, when the answer is complete; None where it has no picture, or the same as the one `above`."""
+        made_of, made = self._thumbnails.get(turn.number, (b"", None))
+        if made is not None and made_of == turn.picture:
+            return made
+        self._thumbnails.pop(turn.number, None)
+        if not (turn.done and turn.picture) or self.viewport().width() < NARROW_PX:
+            return None
+        if turn.picture == above:
+            return None
+        data = QBuffer()
+        data.setData(QByteArray(turn.picture))
+        reader = QImageReader(data)
+        size, ratio = reader.size(), self.devicePixelRatioF()
+        if size.isEmpty():
+            return None
+        height = round(THUMBNAIL_LINES * self.fontMetrics().lineSpacing() * ratio)
+        reader.setScaledSize(QSize(max(1, round(size.width() * height / size.height())), height))
+        made = QPixmap.fromImage(reader.read())
+        if made.isNull():
+            return None
+        made.setDevicePixelRatio(ratio)
+        self._thumbnails[turn.number] = (turn.picture, made)
+        return made
+
+    def _places(self) -> list[tuple[QRect, TranscriptTurn]]:
+        """Where the thumbnails that can be seen are, in the viewport."""
+        places, right = [], self.viewport().width() - round(self._size_pt / 2)
+        for start, turn in zip(self._starts, self._turns, strict=True):
+            if turn.number not in self._thumbnails:
+                continue
+            _, picture = self._thumbnails[turn.number]
+            cursor = QTextCursor(self.document())
+            cursor.setPosition(start if start == 0 else start + 1)
+            size = picture.deviceIndependentSize().toSize()
+            place = QRect(right - size.width(), self.cursorRect(cursor).top(), size.width(), size.height())
+            if place.intersects(self.viewport().rect()):
+                places.append((place, turn))
+        return places
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  # Qt's name
+        super().paintEvent(event)
+        if self._thumbnails:
+            painter = QPainter(self.viewport())
+            for place, turn in self._places():
+                painter.drawPixmap(place.topLeft(), self._thumbnails[turn.number][1])
+            painter.end()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802  # Qt's name
+        for place, turn in self._places():
+            if place.contains(event.position().toPoint()) and not self.textCursor().hasSelection():
+                self.picture_wanted.emit(turn)
+                return
+        super().mouseReleaseEvent(event)

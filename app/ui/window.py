@@ -34,7 +34,7 @@ from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet, wants_cont
 from app.ui.transcript import TranscriptPane
 from app.ui.transcript_text import as_text
 from app.ui.welcome import Welcome, about_model
-from app.view import Announcement, Phase, View
+from app.view import Announcement, Phase, TranscriptTurn, View
 
 if TYPE_CHECKING:
     from app.ui.models_page import ModelsDesk
@@ -117,6 +117,8 @@ class MainWindow(QMainWindow):
         self.actions_.paste_picture.triggered.connect(self._paste_picture)
         self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
+        self.actions_.picture.triggered.connect(lambda: self._open_picture(self.transcript.picture_turn()))
+        self.transcript.picture_wanted.connect(self._open_picture)
         self.actions_.settings.triggered.connect(lambda: self._open_settings())
         self.actions_.history.triggered.connect(self._open_history_dialog)
         self.actions_.models.triggered.connect(self._open_models)
@@ -246,6 +248,17 @@ class MainWindow(QMainWindow):
                 self.saved.emit(f"The transcript could not be saved: {error}")
 
         QThreadPool.globalInstance().start(write)
+
+    def _open_picture(self, turn: TranscriptTurn | None) -> None:
+        from app.ui.picture_dialog import PictureDialog  # late: the window does not wait for it
+
+        if turn is None:
+            self._tell("No answer has a picture yet.")
+            return
+        dialog = PictureDialog(turn, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.told.connect(self._tell)
+        dialog.open()
 
     def _open_history_dialog(self) -> None:
         from app.ui.history_dialog import HistoryDialog  # late: the window does not wait for it

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import shiboken6
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtGui import QTextCursor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QBuffer, QIODevice, QPoint, Qt
+from PySide6.QtGui import QColor, QImage, QTextCursor
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
+from app.ui.picture_dialog import PictureDialog
 from app.ui.theme import LIGHT
 from app.ui.transcript import TranscriptPane
 from app.ui.transcript_text import as_text
@@ -116,3 +121,77 @@ def test_a_selection_in_earlier_text_survives_growing_text(application: QApplica
         pane.show_turns((first, TranscriptTurn(1, "assistant", 1, "word " * n)), 0.0)
     assert pane.textCursor().selectedText() == selected
     shiboken6.delete(pane)
+
+
+def jpeg(red: int, green: int, blue: int) -> bytes:
+    image = QImage(320, 180, QImage.Format.Format_RGB32)
+    image.fill(QColor(red, green, blue))
+    data = QBuffer()
+    data.open(QIODevice.OpenModeFlag.WriteOnly)
+    image.save(data, "JPG")  # type: ignore[call-overload]
+    return bytes(data.data().data())
+
+
+RED, BLUE = jpeg(220, 30, 30), jpeg(30, 30, 220)
+
+
+def answer(number: int, picture: bytes, text: str = "I see a cup.") -> TranscriptTurn:
+    return TranscriptTurn(number, "assistant", float(number), text, done=True, picture=picture)
+
+
+def patches(pane: TranscriptPane, colour: tuple[int, int, int]) -> list[int]:
+    """The rows at the right edge of the pane where a thumbnail of this colour begins."""
+    pixels = pane.viewport().grab().toImage()
+    column = pixels.width() - 30
+    like = [
+        all(abs(pixels.pixelColor(column, y).getRgb()[n] - colour[n]) < 20 for n in range(3))  # type: ignore[operator]
+        for y in range(pixels.height())
+    ]
+    return [y for y in range(len(like)) if like[y] and not like[y - 1]]
+
+
+def test_the_picture_of_an_answer_stands_beside_it_and_opens(application: QApplication) -> None:
+    pane = made_at_once(())
+    pane.resize(600, 400)
+    pane.show()
+    question = TranscriptTurn(1, "user", 1.0, "What do you see?", done=True)
+    growing = replace(answer(2, RED, "I see"), done=False)
+    pane.show_turns((question, growing), 0.0)
+    assert patches(pane, (220, 30, 30)) == []  # not while the text grows
+    turns = (question, answer(2, RED), answer(3, RED), answer(4, BLUE))
+    pane.show_turns(turns, 0.0)
+    assert len(patches(pane, (220, 30, 30))) == 1  # the same picture once
+    (top,) = patches(pane, (30, 30, 220))
+    assert "\ufffc" not in pane.toPlainText()
+    wanted: list[TranscriptTurn] = []
+    pane.picture_wanted.connect(wanted.append)
+    QTest.mouseClick(pane.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(pane.viewport().width() - 30, top + 5))
+    QTest.mouseClick(pane.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, top + 5))
+    assert [turn.number for turn in wanted] == [4]
+    pane.show_turns((answer(2, BLUE),), 5.0)  # another conversation counts its turns anew
+    assert patches(pane, (220, 30, 30)) == []
+    assert len(patches(pane, (30, 30, 220))) == 1
+    pane.resize(330, 400)
+    pane.show_turns((answer(2, RED),), 6.0)
+    assert patches(pane, (220, 30, 30)) == []  # the words need the room
+    assert pane.picture_turn() == answer(2, RED)
+    pane.show_turns((question,), 7.0)
+    assert pane.picture_turn() is None
+    shiboken6.delete(pane)
+
+
+def test_the_picture_dialog_shows_and_saves(application: QApplication, tmp_path: Path) -> None:
+    parent = QWidget()
+    dialog = PictureDialog(answer(1, RED), parent)
+    dialog.show()
+    told: list[str] = []
+    dialog.told.connect(told.append)
+    assert "I see a cup." in dialog.picture.accessibleName()
+    shown = dialog.picture.pixmap().toImage()
+    assert shown.pixelColor(shown.width() // 2, shown.height() // 2).red() > 200
+    dialog.save_to(str(tmp_path / "cup.jpg"))
+    dialog.save_to(str(tmp_path / "nowhere" / "cup.jpg"))
+    assert (tmp_path / "cup.jpg").read_bytes() == RED
+    assert told[0] == "Picture saved as cup.jpg"
+    assert told[1].startswith("The picture could not be saved:")
+    shiboken6.delete(parent)
