@@ -136,15 +136,16 @@ def _remove(options: argparse.Namespace) -> int:
 def _token(options: argparse.Namespace) -> int:
     import getpass
 
+    from app.keys import Keys
     from app.settings import config_dir
-    from model_hub.tokens import TokenStore
+    from commands.models.getting import HUB_KEYS
 
     service = {"hf": "huggingface", "ms": "modelscope"}[options.service]
     token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
-    store = TokenStore(config_dir())
+    keys = Keys(config_dir())
     try:
-        store.store(service, token)
+        keys.put(HUB_KEYS[service], token.strip())
     except OSError as error:
         raise CommandError(EXIT_FAILED, f"The token could not be stored: {error}.") from error
-    sys.stdout.write(f"Stored in {store.path}; only you may read it. An empty line forgets it.\n")
+    sys.stdout.write(f"Stored in {keys.where}; only you may read it. An empty line forgets it.\n")
     return EXIT_OK

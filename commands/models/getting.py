@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.keys import Keys
 from app.settings import SettingsStore, config_dir
 from commands.models.bars import Teller
 from model_hub.catalogue import Entry, find, load_catalogue
@@ -12,7 +13,9 @@ from model_hub.download import Converter, Getter, folder_name
 from model_hub.progress import Progress
 from model_hub.sources import Address, Service, parse_address
 from model_hub.store import ModelStore
-from model_hub.tokens import TokenStore
+
+HUB_KEYS = {"huggingface": "hub huggingface", "modelscope": "hub modelscope"}
+"""Under which names `Keys` holds the tokens of the services."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ def get(wish: Wish, root: Path | None, teller: Teller) -> Path:
         fetched = progress.fetched_bytes
         teller.tell(progress)
 
-    getter = Getter(store, tokens=TokenStore(config_dir()).read(), report=report, inspect=_inspect)
+    keys = Keys(config_dir())
+    tokens = {service: token for service, name in HUB_KEYS.items() if (token := keys.get(name))}
+    getter = Getter(store, tokens=tokens, report=report, inspect=_inspect)
     name = wish.name or folder_name(address, bits)
     path = getter.get(address, bits=bits, converter=_converter(bits), name=name)
     if wish.use:

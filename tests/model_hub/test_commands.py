@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from app.keys import Keys
 from commands.errors import CommandError
 from commands.models import cli
 from model_hub.errors import NotFoundError
 from model_hub.store import ModelStore
-from model_hub.tokens import TokenStore
+from tests.app.test_keys import Ring
 from tests.model_hub.hub_server import Fault, Hub
 
 
@@ -25,6 +26,7 @@ def _as_tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from commands.models import getting
 
     monkeypatch.setattr(getting, "_inspect", lambda _folder: None)
+    monkeypatch.setattr("app.keys._backend", lambda: None)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
@@ -92,12 +94,22 @@ def test_only_models_are_removed(tmp_path: Path, name: str) -> None:
 def test_a_token_is_kept_where_only_its_owner_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("hf_secret\n"))
     assert run("token", "hf") == 0
-    store = TokenStore(tmp_path / "config" / "sightline")
-    assert store.read() == {"huggingface": "hf_secret"}
+    keys = Keys(tmp_path / "config" / "sightline")
+    assert keys.get("hub huggingface") == "hf_secret"
     if os.name == "posix":
-        assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
-    store.store("huggingface", "")
-    assert store.read() == {}
+        assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert run("token", "hf") == 0
+    assert keys.get("hub huggingface") == ""
+
+
+def test_a_token_goes_into_the_keyring_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = Ring()
+    monkeypatch.setattr("app.keys._backend", lambda: ring)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hf_secret\n"))
+    assert run("token", "hf") == 0
+    assert ring.kept == {("sightline", "hub huggingface"): "hf_secret"}
+    assert not (tmp_path / "config" / "sightline" / "keys.json").exists()
 
 
 def test_what_cannot_be_got_has_its_exit_code(tmp_path: Path) -> None:
