@@ -374,6 +374,9 @@ class Assistant:
             case cmd.SetAim(on):
                 if not on or self._sees():
                     self._feed(ev.AimSet(now_s, on))
+            case cmd.SetLightTone(on):
+                if not on or self._sees():
+                    self._feed(ev.LightToneSet(now_s, on))
             case cmd.SetMicrophone(on):
                 self._feed(ev.MicrophoneSet(now_s, on))
                 self._keep({"microphone_on": on})
@@ -520,6 +523,7 @@ class Assistant:
             reading=self._reading_view(),
             instant_text=state.instant_text,
             aiming=state.aiming,
+            light_tone=state.light_tone,
             push_to_talk=state.push_to_talk,
             question=state.questions[0][1] if state.questions else "",
             lost_input_ms=self._front.view.lost_input_ms + lost_ms,

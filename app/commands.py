@@ -93,6 +93,13 @@ class SetAim:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLightTone:
+    """A tone that is higher the brighter it is, until it is turned off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """Bar and QR codes, the colour in the middle, or how bright it is and where the light comes from."""
 
@@ -161,6 +168,7 @@ Command = (
     | MoveReading
     | SetInstantText
     | SetAim
+    | SetLightTone
     | LookAt
     | Repeat
     | NewConversation

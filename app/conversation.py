@@ -44,6 +44,8 @@ from app.events import (
     Event,
     InputCommitted,
     InstantTextSet,
+    LightMeasured,
+    LightToneSet,
     MicrophoneSet,
     NarrationSet,
     NewConversationAsked,
@@ -89,7 +91,17 @@ from app.events import (
 from app.looks import look
 from app.narration import narrate, narration_set, scene_changed
 from app.phrases import phrase
-from app.reading import aim_advised, aim_set, end_reading, go_on, instant_text_set, sight_seen, text_found
+from app.reading import (
+    aim_advised,
+    aim_set,
+    end_reading,
+    go_on,
+    instant_text_set,
+    light_measured,
+    light_tone_set,
+    sight_seen,
+    text_found,
+)
 from app.state import MAX_TEXT_CHARS, Ask, Engine, Reply, State, Step
 from app.turns import (
     add_ask,
@@ -157,6 +169,10 @@ def _dispatch(step: Step, event: Event) -> None:
             text_found(step, event)
         case SightSeen():
             sight_seen(step, event)
+        case LightToneSet():
+            light_tone_set(step, event)
+        case LightMeasured():
+            light_measured(step, event)
         case AimSet():
             aim_set(step, event)
         case AimAdvised():

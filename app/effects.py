@@ -234,6 +234,20 @@ class WatchAim:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchLight:
+    """Report how bright it is, as a pitch (`LightMeasured`), or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A short tone."""
+
+    frequency_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """Tell codes, colour or light of the present picture; `SightSeen` follows."""
 
@@ -296,6 +310,8 @@ Effect = (
     | ReadText
     | WatchText
     | WatchAim
+    | WatchLight
+    | Tone
     | LookAt
     | Say
     | Announce

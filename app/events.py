@@ -176,6 +176,22 @@ class AimAdvised:
 
 
 @dataclass(frozen=True, slots=True)
+class LightToneSet:
+    """A tone for how bright it is, again and again."""
+
+    at_s: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LightMeasured:
+    """The pitch that stands for the brightness of the newest picture."""
+
+    at_s: float
+    frequency_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class SightAsked:
     """Codes, the colour in the middle, the light: told from the picture without the model."""
 
@@ -556,6 +572,8 @@ Event = (
     | InstantTextSet
     | AimSet
     | AimAdvised
+    | LightToneSet
+    | LightMeasured
     | SightAsked
     | SightSeen
     | PushToTalkSet

@@ -83,6 +83,7 @@ class Performer:
                 | fx.ResumePlayback()
                 | fx.ReplayLast()
                 | fx.Earcon()
+                | fx.Tone()
             ):
                 self._play(effect)
             case fx.SetMicrophone(on):
@@ -93,7 +94,7 @@ class Performer:
                 self.parts.eyes.set_on(on)
             case fx.WatchScene(on):
                 self.parts.eyes.watch(on)
-            case fx.ReadText() | fx.WatchText() | fx.WatchAim() | fx.LookAt():
+            case fx.ReadText() | fx.WatchText() | fx.WatchAim() | fx.WatchLight() | fx.LookAt():
                 self._look(effect)
             case fx.Say(text):
                 if text:
@@ -123,6 +124,8 @@ class Performer:
                 eyes.watch_text(on)
             case fx.WatchAim(on):
                 eyes.watch_aim(on)
+            case fx.WatchLight(on):
+                eyes.watch_light(on)
             case fx.LookAt(what):
                 if not eyes.tell(what, lambda text: self._post(ev.SightSeen(ev.WHEN_TAKEN, what, text))):
                     self._feed(ev.SightSeen(now_s, what, NO_PICTURE))
@@ -247,6 +250,8 @@ class Performer:
                 for samples in self._last_speech:
                     self._give(reply, samples)
                 mouth.finish(reply)
+            case fx.Tone(frequency_hz):
+                mouth.tone(frequency_hz)
             case fx.Earcon(name):
                 if getattr(self.settings, f"earcon_{name}"):
                     mouth.earcon(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.events import AimSet, CheckAsked, ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
+from app.events import AimSet, CheckAsked, LightToneSet, ReadAsked, ReadingMoved, ReadingStep, SightAsked, SightKind
 
-LookEvent = ReadAsked | SightAsked | ReadingMoved | CheckAsked | AimSet
+LookEvent = ReadAsked | SightAsked | ReadingMoved | CheckAsked | AimSet | LightToneSet
 
 _READ = (
     "read the text",
@@ -41,6 +41,7 @@ _AIM = {
     "stop aiming": False,
     "stop helping me aim": False,
 }
+_LIGHT_TONE = {"light tone": True, "play the light tone": True, "stop the light tone": False, "stop the tone": False}
 _STEPS: dict[str, ReadingStep] = {
     "pause reading": "pause",
     "go on reading": "pause",
@@ -66,6 +67,8 @@ def phrase(text: str, at_s: float) -> LookEvent | None:
         return CheckAsked(at_s)
     if plain in _AIM:
         return AimSet(at_s, _AIM[plain])
+    if plain in _LIGHT_TONE:
+        return LightToneSet(at_s, _LIGHT_TONE[plain])
     if plain in _STEPS:
         return ReadingMoved(at_s, _STEPS[plain])
     return None

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.effects import LookAt, ReadText, Say, WatchAim, WatchText
-from app.events import AimAdvised, AimSet, InstantTextSet, ReadAsked, ReadingMoved, SightAsked, SightSeen, TextFound
+from app.effects import LookAt, ReadText, Say, Tone, WatchAim, WatchLight, WatchText
+from app.events import (
+    AimAdvised,
+    AimSet,
+    InstantTextSet,
+    LightMeasured,
+    LightToneSet,
+    ReadAsked,
+    ReadingMoved,
+    SightAsked,
+    SightSeen,
+    TextFound,
+)
 from app.state import Ask, Engine, Reading, State, Step
 from app.turns import cut, find_turn, put_turn, serve
 from app.view import ReadingView, TranscriptTurn
@@ -106,6 +117,20 @@ def aim_advised(step: Step, event: AimAdvised) -> None:
     if event.good:
         step.earcon("steady")
     _speak(step, event.text)
+
+
+def light_tone_set(step: Step, event: LightToneSet) -> None:
+    if event.on == step.state.light_tone:
+        return
+    step.set(light_tone=event.on)
+    step.do(WatchLight(event.on))
+    step.say("Light tone on: the brighter, the higher." if event.on else "Light tone off.")
+
+
+def light_measured(step: Step, event: LightMeasured) -> None:
+    """While the user speaks the tones would stand in the way of being heard."""
+    if step.state.light_tone and not _busy(step.state):
+        step.do(Tone(event.frequency_hz))
 
 
 def sight_asked(step: Step, event: SightAsked) -> None:

@@ -250,6 +250,7 @@ class State:
     reading: Reading | None = None
     instant_text: bool = False
     aiming: bool = False
+    light_tone: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""
     picture: bytes = field(default=b"", repr=False)

@@ -158,6 +158,7 @@ class View:
     """None: nothing has been read yet."""
     instant_text: bool = False
     aiming: bool = False
+    light_tone: bool = False
     """Text that comes into view is read by itself."""
     narrating: bool = False
     """What changes in the picture is said without being asked for."""

@@ -57,6 +57,10 @@ class ReplyPlayer(Protocol):
         """Mixes a short sound in at once, also while paused."""
         ...
 
+    def tone(self, frequency_hz: float) -> None:
+        """The same with a tone of this pitch."""
+        ...
+
     def set_volume(self, volume: float) -> None:
         """0..1, for replies and earcons."""
         ...

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from audio_io.blocks import SPEECH_RATE_HZ, Samples
 from audio_io.device_keeper import LOOK_LIMIT_S, DeviceKeeper
-from audio_io.earcons import load_earcons
+from audio_io.earcons import load_earcons, tone
 from audio_io.events import PartFailed, PlaybackFinished, PlaybackStarted, PlayerEvent, SoundGap
 from audio_io.host import OpenStream, SoundHost
 from audio_io.interfaces import Earcon, Heard
@@ -130,7 +130,12 @@ class Player:
             return self._queue.heard_ms(reply_id)
 
     def earcon(self, name: Earcon) -> None:
-        sound = self._earcons[name]
+        self._mix_in(self._earcons[name])
+
+    def tone(self, frequency_hz: float) -> None:
+        self._mix_in(tone(frequency_hz))
+
+    def _mix_in(self, sound: Samples) -> None:
         with self._lock:
             if self._stream is not None:
                 self._stream.earcons.write(resample(sound, SPEECH_RATE_HZ, self._stream.rate_hz)[:, None])

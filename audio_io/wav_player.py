@@ -47,6 +47,7 @@ class WavPlayer:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.earcons_played: list[Earcon] = []
+        self.tones_played: list[float] = []
 
     def start(self) -> None:
         if self._realtime and self._thread is None:
@@ -101,6 +102,9 @@ class WavPlayer:
 
     def earcon(self, name: Earcon) -> None:
         self.earcons_played.append(name)
+
+    def tone(self, frequency_hz: float) -> None:
+        self.tones_played.append(frequency_hz)
 
     def set_volume(self, volume: float) -> None:
         if not 0 <= volume <= 1:

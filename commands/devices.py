@@ -178,6 +178,9 @@ class PlayingMouth:
     def earcon(self, name: EarconName) -> None:
         self.player.earcon(name)
 
+    def tone(self, frequency_hz: float) -> None:
+        self.player.tone(frequency_hz)
+
     def set_volume(self, volume: float) -> None:
         self.player.set_volume(volume)
 
@@ -300,6 +303,9 @@ class SeeingEyes:
     def watch_aim(self, on: bool) -> None:
         self.sights.watch_aim(self._on_aim if on else None)
 
+    def watch_light(self, on: bool) -> None:
+        self.sights.watch_light(self._on_light if on else None)
+
     def tell(self, what: ev.SightKind, answered: Callable[[str], None]) -> bool:
         return self.sights.tell(what, lambda answer: answered(in_words(answer)))
 
@@ -318,6 +324,10 @@ class SeeingEyes:
     def _on_aim(self, advice: Advice) -> None:
         if self._post is not None:
             self._post(ev.AimAdvised(WHEN_TAKEN, advice.text, advice.good))
+
+    def _on_light(self, frequency_hz: float) -> None:
+        if self._post is not None:
+            self._post(ev.LightMeasured(WHEN_TAKEN, frequency_hz))
 
     def _on_picture(self, jpeg: bytes) -> None:
         if self._post is not None:

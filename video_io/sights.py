@@ -11,7 +11,7 @@ from video_io.aiming import Advice, Guide
 from video_io.codes import tell_codes
 from video_io.colour import tell_colour
 from video_io.frames import Frame, Rgb
-from video_io.light import tell_light
+from video_io.light import measure_light, tell_light, tone_hz
 from video_io.looking import Answer, Looker
 from video_io.reading.page import Page, Passage
 from video_io.selector import FrameSelector, SelectorSettings
@@ -22,6 +22,8 @@ INSTANT_INTERVAL_S = 1.2
 """Between two looks for text that comes into view, while the picture changes."""
 SAME_TEXT = 0.8
 """Texts that agree to this share are the same, read a little differently."""
+LIGHT_INTERVAL_S = 0.4
+"""Between two tones of the light."""
 AIM_INTERVAL_S = 1.0
 """Shortest time between two looks while aiming help is on."""
 REMEMBERED = 60
@@ -63,6 +65,8 @@ class Sights:
         self._aim: Callable[[Advice], None] | None = None
         self._guide = Guide()
         self._aimed_s = float("-inf")
+        self._light: Callable[[float], None] | None = None
+        self._lit_s = float("-inf")
 
     def read(self, answered: Callable[[Answer], None]) -> bool:
         """The text of the newest picture; False when there is no picture."""
@@ -89,7 +93,15 @@ class Sights:
         self._guide = Guide()
         self._aim = told
 
+    def watch_light(self, told: Callable[[float], None] | None) -> None:
+        """From now on `told` gets the pitch (Hz) that stands for how bright it is; None: no longer."""
+        self._light = told
+
     def offer(self, frame: Frame) -> None:
+        light = self._light
+        if light is not None and frame.at_s - self._lit_s >= LIGHT_INTERVAL_S:
+            self._lit_s = frame.at_s
+            light(tone_hz(measure_light(frame.rgb).level))
         aim = self._aim
         if aim is not None and frame.at_s - self._aimed_s >= AIM_INTERVAL_S:
             self._aimed_s = frame.at_s
@@ -99,7 +111,7 @@ class Sights:
             self._looker.text(frame.rgb, lambda answer: self._came(answer, told), what="instant text")
 
     def stop(self) -> None:
-        self._instant = self._aim = None
+        self._instant = self._aim = self._light = None
         self._looker.stop()
 
     def _came(self, answer: Answer, told: Callable[[Page], None]) -> None:

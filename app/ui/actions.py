@@ -20,6 +20,7 @@ from app.commands import (
     SetAim,
     SetCamera,
     SetInstantText,
+    SetLightTone,
     SetMicrophone,
     SetNarration,
     SetPrivacy,
@@ -41,6 +42,7 @@ KEYS_HELP = (
             ("Ctrl+B", "Read bar and QR codes"),
             ("Ctrl+O", "Say the colour in the middle"),
             ("Ctrl+U", "Say how bright it is, and where the light comes from"),
+            ("Ctrl+Shift+U", "A tone that is higher the brighter it is, until pressed again"),
         ),
     ),
     (
@@ -125,6 +127,9 @@ class Actions:
         self.codes = self._command("&Bar and QR codes", "Ctrl+B", lambda: LookAt("codes"))
         self.colour = self._command("C&olour in the middle", "Ctrl+O", lambda: LookAt("colour"))
         self.light = self._command("&Light", "Ctrl+U", lambda: LookAt("light"))
+        self.light_tone = self._toggle("Light &tone", "Ctrl+Shift+U", lambda on: SetLightTone(on))
+        self.light_tone.setChecked(False)
+        self.light_tone.triggered.connect(lambda: self.light_tone.setChecked(self._view.light_tone))
         self.narrate = self._toggle("&Narrate what changes", "Ctrl+J", lambda on: SetNarration(on))
         self.narrate.setChecked(False)
         # It may be refused, and then no new view comes: the mark waits for one that says otherwise.
@@ -155,6 +160,7 @@ class Actions:
         self.narrate.setChecked(view.narrating)
         self.instant_text.setChecked(view.instant_text)
         self.aim.setChecked(view.aiming)
+        self.light_tone.setChecked(view.light_tone)
         for action in (self.yes, self.no):
             action.setEnabled(bool(view.question))
         both_off = not view.microphone_on and not view.camera_on
@@ -206,6 +212,7 @@ class Actions:
                     self.codes,
                     self.colour,
                     self.light,
+                    self.light_tone,
                 ),
             ),
             (

@@ -42,6 +42,7 @@ from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
 from tests.sound_server import wait_until
 from tests.video_io.pictures import desk, write_video
 from tests.video_io.test_aiming import Camera, label
+from video_io.light import measure_light, tone_hz
 
 PATIENCE_S = 30.0
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -176,7 +177,7 @@ def test_narration_tells_what_changes_before_the_camera_until_it_is_turned_off(t
         assert any("no picture" in announcement.text for announcement in user.announced)
 
 
-def test_aiming_help_is_spoken_by_the_engine(tmp_path: Path) -> None:
+def test_aiming_help_is_spoken_by_the_engine_and_the_light_is_a_tone(tmp_path: Path) -> None:
     world = Camera(label(), 3200, 1600, 2400).picture()
     cv2.imwrite(str(tmp_path / "label.png"), world[:, :, ::-1])
     flash = ScriptedFlash()
@@ -185,6 +186,10 @@ def test_aiming_help_is_spoken_by_the_engine(tmp_path: Path) -> None:
         user.assistant.send(cmd.SetAim(True))
         user.wait(lambda view: view.aiming)
         wait_until(lambda: flash.newest.spoken[:1] == ["A QR code. Move the camera left."], "the advice is spoken")
+        user.assistant.send(cmd.SetLightTone(True))
+        wait_until(lambda: user.player.tones_played, "the light is heard")
+        assert user.player.tones_played[0] == pytest.approx(tone_hz(measure_light(world).level), rel=0.03)
+        user.assistant.send(cmd.SetLightTone(False))
         user.assistant.send(cmd.SetAim(False))
         user.wait(lambda view: not view.aiming)
         assert user.said == []  # nothing of it fills the transcript

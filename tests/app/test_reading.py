@@ -118,6 +118,16 @@ def test_aiming_help_is_said_not_kept_and_waits_while_somebody_speaks() -> None:
     assert of(fx.WatchAim, story.now(ev.AimSet(4.0, False))) == [fx.WatchAim(False)]
 
 
+def test_the_lights_tone_is_silent_while_somebody_speaks() -> None:
+    story = Story()
+    assert of(fx.Tone, story.now(ev.LightMeasured(1.0, 440.0))) == []  # it is off
+    assert of(fx.WatchLight, story.now(ev.LightToneSet(1.1, True))) == [fx.WatchLight(True)]
+    assert of(fx.Tone, story.now(ev.LightMeasured(1.2, 440.0))) == [fx.Tone(440.0)]
+    story.now(ev.VoiceStarted(2.0, 1))
+    assert of(fx.Tone, story.now(ev.LightMeasured(2.2, 440.0))) == []
+    assert of(fx.WatchLight, story.now(ev.LightToneSet(3.0, False))) == [fx.WatchLight(False)]
+
+
 def test_codes_colour_and_light_are_answers_without_the_model() -> None:
     story = Story(ready=False)
     assert of(fx.LookAt, story.now(ev.SightAsked(1.0, "colour"))) == [fx.LookAt("colour")]
