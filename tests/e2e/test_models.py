@@ -6,6 +6,7 @@ Get a larger model, its progress, switching to it, a spoken exchange, and after 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -50,12 +51,13 @@ def user() -> Iterator[Session]:
         yield made
 
 
-def type_into_page(app: Desktop, text: str, *keys: str) -> None:
-    """Real keys, to the page's window."""
+def type_into_page(app: Desktop, text: str, *keys: str, first: str = "") -> None:
+    """Real keys, to the page's window; `first`: a key before the text."""
     find = ["xdotool", "search", "--onlyvisible", "--name", "^Models$"]
     window = subprocess.run(find, env=app.environment, capture_output=True, text=True, timeout=20, check=True)
     focus = ["xdotool", "windowfocus", "--sync", window.stdout.split()[0]]
-    subprocess.run([*focus, "key", "alt+a"], env=app.environment, timeout=30, check=True)  # its label's key
+    if first:
+        subprocess.run([*focus, "key", first], env=app.environment, timeout=30, check=True)
     subprocess.run([*focus, "type", "--delay", "20", text], env=app.environment, timeout=60, check=True)
     for key in keys:
         subprocess.run([*focus, "key", key], env=app.environment, timeout=30, check=True)
@@ -88,7 +90,7 @@ def test_from_a_fresh_start_to_another_model(user: Session, hub: Hub) -> None:
         app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
         app.press("Get a larger model …")
         app.reader.wait_for("text", OTHER, 60)
-        type_into_page(app, f"{hub.url}/{hub.repository}", "Return")
+        type_into_page(app, f"{hub.url}/{hub.repository}", "Return", first="alt+a")  # the key of the field's label
         assert third.wait(120)
         app.wait_until(lambda: announced(app, "Model: 30 percent"), "progress is announced", 60)
         shown = app.reader.wait_for("label", lambda name: name.startswith("tiny/flash: "), 60).name
@@ -106,6 +108,22 @@ def test_from_a_fresh_start_to_another_model(user: Session, hub: Hub) -> None:
     folder = Path(stored["checkpoint"])
     assert folder.name == NAME
     assert hub.n_bytes_sent < total * 1.05  # once; a busy machine may let the held connection run into its time limit
+    # Another one on the disk, whose weights a careless copy cut short: its engine fails in earnest.
+    broken = folder.with_name("torn--flash")
+    shutil.copytree(folder, broken)
+    weights = max(broken.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
     with user.app(stored) as app:
         app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
         assert NAME in app.status("Engine: ")
+        app.press("Get a larger model …")
+        app.reader.wait_for("list item", lambda name: name.startswith("torn--flash"), 120)
+        type_into_page(app, "torn")  # the list has the keyboard, and goes to what begins so
+        app.press("Switch to it")
+        app.wait_until(lambda: announced(app, "so the former one is used again"), "the way back is announced", 240)
+        app.wait_until(lambda: announced(app, weights.name), "the file is named", 10)
+        app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
+        assert NAME in app.status("Engine: ")
+        app.quit("ctrl+q")
+    kept = json.loads((Path(user.environment["XDG_CONFIG_HOME"]) / "sightline" / "settings.json").read_text())
+    assert kept["checkpoint"] == str(folder)

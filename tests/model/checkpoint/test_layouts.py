@@ -462,6 +462,7 @@ WRONG: dict[str, Any] = {
     "flag": True,
 }
 REMOVED = object()
+LOADED = 9
 
 
 def put(content: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -528,7 +529,7 @@ def test_every_leaf_of_every_json_file(fuzzed: dict[str, Path], file: str) -> No
     """Null, another type, negative, huge, removed: read, or refused by a typed error in one line; nothing else.
 
     Each file is read as `load` reads it; what config.json makes of the weights is checked against the files' headers,
-    and modules are built without filling them.
+    and modules are built without filling them. Of those that are read every `LOADED`th is loaded as well, and answers.
     """
     folder = fuzzed[JSON_FILES[file]]
     name = "config.json" if file == "quantization" else file
@@ -544,6 +545,8 @@ def test_every_leaf_of_every_json_file(fuzzed: dict[str, Path], file: str) -> No
         try:
             read.again(name)
             n_read += 1
+            if n_read % LOADED == 0:
+                assert answer(load(folder, device="cpu", dtype="float32"), picture=True)
         except ModelError as error:
             if "\n" in str(error) or len(str(error)) > 1500:
                 raise AssertionError(f"{name}: {path} {kind}: more than a line: {error}") from error
