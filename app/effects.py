@@ -255,6 +255,13 @@ class LookAt:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question gets no answer, or not all of one. The user has been told; a run without a user counts it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Words that are not the model's, to be said exactly: what was read or seen. They replace what is being said."""
 
@@ -308,6 +315,7 @@ Effect = (
     | SetCamera
     | WatchScene
     | ReadText
+    | Unanswered
     | WatchText
     | WatchAim
     | WatchLight

@@ -86,6 +86,8 @@ class Performer:
                 | fx.Tone()
             ):
                 self._play(effect)
+            case fx.Unanswered():
+                pass  # told already
             case fx.SetMicrophone(on):
                 self.parts.ears.set_on(on)
             case fx.ForceVoice(down):

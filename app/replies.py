@@ -35,13 +35,13 @@ from app.turns import (
     find_turn,
     finish,
     judge_text,
-    notice,
     put_turn,
     release,
     resume,
     serve,
     settle,
     show_reply,
+    unanswered,
 )
 from app.view import Problem
 
@@ -313,7 +313,7 @@ def _lose_calls(step: Step, reply: Reply) -> None:
     """It plays on. The engine that comes knows another item, and nothing of the tools that were called."""
     step.reply(item_id=None, calls=())
     if reply.waits_for_tools:
-        notice(step, LOST)
+        unanswered(step, LOST)
     if reply.over_at_ms is not None:
         finish(step, reply.over_at_ms)
 
@@ -334,13 +334,13 @@ def forget_engine(step: Step) -> None:
         if again:
             step.set(asks=(ask, *step.state.asks))
         elif not reply.played and not unasked:
-            notice(step, LOST)
+            unanswered(step, LOST)
     elif reply is not None:
         _lose_calls(step, reply)
     step.set(asks=tuple(ask for ask in step.state.asks if not ask.said))
     if any(ask.outputs for ask in step.state.asks):
         step.set(asks=tuple(ask for ask in step.state.asks if not ask.outputs))
-        notice(step, LOST)
+        unanswered(step, LOST)
     for ask in step.state.asks:
         if ask.utterance is not None:
             step.do(RewindSound(ask.utterance))

@@ -23,6 +23,7 @@ from app.effects import (
     SpeakWords,
     StreamSound,
     TruncateReply,
+    Unanswered,
 )
 from app.heard import heard_text
 from app.safety import Verdict
@@ -98,6 +99,12 @@ def show_reply(
 def notice(step: Step, text: str) -> None:
     """A line of the app's own in the transcript."""
     put_turn(step, TranscriptTurn(step.next_turn(), "notice", step.at_s, text, done=True))
+
+
+def unanswered(step: Step, why: str) -> None:
+    """The same for a question that gets no answer."""
+    notice(step, why)
+    step.do(Unanswered(why))
 
 
 def say_failed(step: Step) -> None:
@@ -254,9 +261,12 @@ def finish(step: Step, heard_ms: int) -> None:
         if heard_ms <= 0 and not is_read:
             forget_prompt(step, reply)
         step.earcon("error")
-        step.say(f"The engine could not answer: {reply.failure}", urgent=True)
+        why = f"The engine could not answer: {reply.failure}"
+        step.say(why, urgent=True)
+        step.do(Unanswered(why))
     elif not (reply.replay or reply.ask.narration or reply.text or reply.n_samples or reply.calls):
         step.say("The engine gave an empty answer.")
+        step.do(Unanswered("The engine gave an empty answer."))
     if reply.ask.utterance is not None:
         step.do(DropSound(reply.ask.utterance))
     if reply.picture and reply.text and not (cut_by or reply.replay or reply.ask.narration):
@@ -267,7 +277,7 @@ def finish(step: Step, heard_ms: int) -> None:
     if following is not None:
         step.set(asks=(following, *step.state.asks))
     elif calls.goes_round(reply):
-        notice(step, calls.ROUND)
+        unanswered(step, calls.ROUND)
         step.say(calls.ROUND, urgent=True)
     calls.withdraw_questions(step)
     resume(step)

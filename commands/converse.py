@@ -102,9 +102,10 @@ def main(argv: Sequence[str]) -> int:
     _print(summary, options.out, options.json)
     for problem in summary["problems"]:
         progress.write(f"Met on the way: {printable(problem['message'])}\n")
-    if any(turn["role"] == "notice" or turn["cut_by"] == "engine lost" for turn in summary["turns"]):
+    if run.unanswered or any(turn["cut_by"] == "engine lost" for turn in summary["turns"]):
         died = [problem["message"] for problem in summary["problems"] if problem["code"] == "engine lost"]
-        raise CommandError(EXIT_ENGINE, f"{' '.join(died)} A reply is missing or cut.", "Run it again.")
+        why = " ".join(died) or printable(run.unanswered[0])
+        raise CommandError(EXIT_ENGINE, f"{why} A reply is missing or cut.", "Run it again.")
     return EXIT_OK
 
 

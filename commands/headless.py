@@ -18,7 +18,7 @@ import numpy as np
 from app import commands as cmd
 from app import events as ev
 from app.assistant import Assistant
-from app.effects import Effect
+from app.effects import Effect, Unanswered
 from app.engine.handle import EngineHandle
 from app.ports import Parts
 from app.settings import SettingsError, SettingsStore
@@ -75,6 +75,8 @@ class Headless:
         self._finished_files = 0
         self._heard_voice = 0
         self._sounded: set[int] = set()
+        self.unanswered: list[str] = []
+        """Why questions got no answer."""
         self.latencies: list[Latency] = []
         self.problems: list[Problem] = []
         """All that were met, those that are over included."""
@@ -167,6 +169,7 @@ class Headless:
                 self._heard_voice += 1
             elif isinstance(event, ev.PlaybackStarted):
                 self._sounded.add(event.reply)
+            self.unanswered += [effect.why for effect in effects if isinstance(effect, Unanswered)]
 
     # --- the conversation ---
 

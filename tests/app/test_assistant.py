@@ -453,3 +453,16 @@ def test_sound_that_is_refused_while_the_view_is_made_is_counted(tmp_path: Path)
     assistant._performer.sounds.take_lost_ms = lambda: 0.0  # type: ignore[method-assign]
     assistant._refresh()
     assert assistant._front.view.lost_input_ms == 20
+
+
+def test_a_model_without_a_voice_says_so_once_and_answers_in_text(tmp_path: Path) -> None:
+    flash = ScriptedFlash(voices=())
+    with remote_room(tmp_path, flash) as user:
+        user.wait_phase(Phase.LISTENING)
+        view = user.wait(lambda view: any(problem.code == "voice" for problem in view.problems))
+        (problem,) = [problem for problem in view.problems if problem.code == "voice"]
+        assert problem.message.endswith("has no voice: it answers in text.")
+        user.assistant.send(cmd.SendText("Hello?"))
+        user.wait_answered(1)
+        assert [role for role, text, _ in user.said if text] == ["user", "assistant"]
+        assert sum("has no voice" in said.text for said in user.announced) == 1

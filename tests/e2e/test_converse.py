@@ -209,6 +209,14 @@ def test_an_engine_that_dies_in_the_middle_of_a_reply(home: Path, tmp_path: Path
     assert ("missing or cut" in text) == cut
 
 
+def test_an_empty_answer_is_no_success(home: Path, tmp_path: Path) -> None:
+    with engine_server(ScriptedFlash(words=())) as url:
+        done = converse(home, "--text", "hello", "--out", str(tmp_path), "--engine", url, "--token", TOKEN)
+    assert done.returncode == 3
+    assert "The engine gave an empty answer." in done.stderr
+    assert [turn["role"] for turn in read_json(tmp_path / "transcript.json")["turns"]] == ["user"]
+
+
 def _engine_of(pid: int) -> int:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
