@@ -47,7 +47,7 @@ class ReplyStats:
     talker_s: float
     code2wav_s: float
     stop: str  # "end": the model ended its text; "length": the limit did
-    speech_stop: str  # "end", "length" (cut by the bound on frames) or "none" (no speech)
+    speech_stop: str  # "end", "silence" (it missed its end), "length" (the bound on frames) or "none" (no speech)
     first_token_s: float | None = None  # the first token was there, though it may not make a letter yet
 
 

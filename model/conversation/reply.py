@@ -14,6 +14,8 @@ from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.conversation.calls import Call, CallFinder, Prose
@@ -31,6 +33,10 @@ SPEECH_RATE_HZ = 24_000
 # A runaway voice is stopped this long after its text: speech takes about 3.5 frames a token, never 16.
 FRAMES_PER_TOKEN_BOUND = 16
 FRAMES_EXTRA_BOUND = 64
+# A voice that has said all its text and is silent for this long has missed its end: it would be silent up to the bound.
+# Pauses between sentences come before that, and a quieter frame than this one (RMS) cannot be heard.
+SILENT_FRAMES = 12
+SILENT_RMS = 10 ** (-50 / 20)
 # Of a reply that is cut off before its speech is complete, without time-aligned text: how many frames a letter takes.
 FRAMES_PER_LETTER = 0.9
 
@@ -167,6 +173,8 @@ class ReplyMaker:
         self._finder = CallFinder() if options.finds_calls else None
         self._n_released = 0  # tokens that are certainly no part of a call
         self._muted = False
+        self._has_sounded = False
+        self._n_silent = 0  # silent frames in a row at the end of what was made
 
     @torch.inference_mode()
     def run(self) -> Generator[ReplyEvent, None, None]:
@@ -293,9 +301,22 @@ class ReplyMaker:
                     self._first_speech_s = perf_counter() - self._started_s
                 delta, rest_s = SpeechDelta(samples, spoken.n_frames - 1), self._rest_of_sentence_s()
                 yield from self._pacer.offer(delta, len(samples) / SPEECH_RATE_HZ, rest_s, perf_counter())
+            if self._has_run_on(samples):
+                self._speech_stop = "silence"
+                break
         if made.has_ended:
             self._speech_stop = "end"
+        if self._speech_stop in ("end", "silence"):
             yield from self._pacer.flush(perf_counter())
+
+    def _has_run_on(self, samples: npt.NDArray[np.float32]) -> bool:
+        """Whether the voice, after all of its text, goes on with silence instead of ending."""
+        silent = not len(samples) or float(np.sqrt(np.mean(np.square(samples)))) < SILENT_RMS
+        self._has_sounded = self._has_sounded or not silent
+        self._n_silent = self._n_silent + 1 if silent else 0
+        n_tokens = len(self.spoken.tokens) - self._first_token + (TEXT_LEAD_FRAMES if self.spoken.is_aligned else 0)
+        all_said = self._text_stop is not None and self.spoken.n_frames - self._first_frame > n_tokens
+        return all_said and self._has_sounded and self._n_silent >= SILENT_FRAMES
 
     def _text_wanted(self) -> int:
         """Tokens to be ahead of slow speech: until the end of its sentence is known."""
