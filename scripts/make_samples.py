@@ -23,6 +23,11 @@ QUESTIONS = (
     ("question-1.wav", "espeak-ng en-gb-scotland", "What do you see?"),
     ("question-2.wav", "espeak-ng en-us+f5", "What colour is the cup?"),
     ("question-3.wav", "flite kal16", "Where is the bottle?"),
+    ("question-4.wav", "espeak-ng en-us+f5", "Hello."),
+    ("question-5.wav", "flite kal16", "What is two plus three?"),
+    ("question-6.wav", "espeak-ng en-us+f5", "Is it safe to cross the road now?"),
+    ("question-7.wav", "espeak-ng en-gb-scotland", "What sound does a cow make?"),
+    ("question-8.wav", "flite kal16", "Goodbye."),
 )
 PICTURE_SEED = 990_001
 
