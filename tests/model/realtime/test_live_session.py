@@ -449,6 +449,27 @@ def test_new_instructions_keep_the_conversation_as_text() -> None:
     assert client.session.held == [("user", "words 1"), ("assistant", "One two three four."), ("sound", 0.4), *said]
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_new_instructions_while_a_reply_is_heard_leave_it_to_be_cut(finished: bool) -> None:
+    """The reply is being made, or made and still played, when other instructions come; then the user interrupts it."""
+    client = Harness(audio={"input": {"transcription": {}}})
+    client.hear()
+    client.say("response.create")
+    client.work(100 if finished else 8)
+    client.say("session.update", session={"instructions": "Pirate."})
+    client.work(2)
+    if not finished:
+        client.say("response.cancel")
+    item_id = client.last("response.done")["response"]["output"][0]["id"]
+    client.say("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=80)
+    assert client.last("conversation.item.truncated")["transcript"] == "One "
+    client.hear(0.4)
+    client.reply()
+    assert client.session.options.instructions == "Pirate."
+    asked = ("user", "words 1") if finished else ("sound", 1.0)  # what is not written down yet is heard again
+    assert client.session.held[:3] == [asked, ("assistant", "One "), ("sound", 0.4)]
+
+
 def test_instructions_that_the_model_refuses_leave_the_ones_before() -> None:
     class Strict(ScriptedFlash):
         def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
