@@ -11,7 +11,7 @@ from dataclasses import replace
 from app.effects import CommitInput, DeleteItem, DropSound, RewindSound, StreamSound
 from app.heard import heard_text
 from app.safety import normalise
-from app.state import Aside, Ask, Engine, Step
+from app.state import MAX_COMMITS, Aside, Ask, Engine, Step
 from app.tool_calls import is_answer
 from app.turns import add_ask, cut, pause, put_user_turn, resume, serve
 
@@ -57,7 +57,8 @@ def begin_aside(step: Step, utterance: int, at_s: float, voiced_s: float) -> Non
     """A short utterance has ended during the reply."""
     abandon(step)
     config = step.state.config
-    if not (config.transcribe and config.judges) or step.state.engine is not Engine.READY:
+    deaf = step.state.engine is not Engine.READY or len(step.state.commits) >= MAX_COMMITS
+    if deaf or not (config.transcribe and config.judges):
         # Nobody can say what it was.
         step.do(DropSound(utterance))
         resume(step)

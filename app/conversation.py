@@ -127,6 +127,8 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     narrate(step, state)
     go_on(step, state)
     _report(step, state.phase)
+    if step.state.phase is not Phase.LISTENING:
+        step.set(tone_due_s=None)
     announce(step, state)
     return step.state, tuple(step.effects)
 
@@ -276,7 +278,10 @@ def _report(step: Step, before: Phase) -> None:
     if step.state.reading is not None and step.state.reading.active:
         return  # between two sentences that are read
     if phase is Phase.LISTENING and before is not Phase.HEARING:
-        step.earcon("listening")
+        if before in (Phase.SPEAKING, Phase.REPLYING):
+            step.set(tone_due_s=step.at_s + step.state.config.turn_tone_s)
+        else:
+            step.earcon("listening")
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")
 
 
@@ -393,6 +398,9 @@ def _tick(step: Step) -> None:
     ):
         hearing.went_on(step)
     watch_aside(step)
+    if state.tone_due_s is not None and step.at_s >= state.tone_due_s:
+        step.set(tone_due_s=None)
+        step.earcon("listening")
     reply = step.state.reply
     thinking = reply is not None and not (reply.speculative or reply.played or reply.done or reply.cued)
     if reply is not None and thinking and step.at_s - reply.asked_at_s >= config.thinking_cue_s:

@@ -23,6 +23,8 @@ SPEECH_RATE_HZ = 24_000
 MAX_TURNS = 200
 MAX_ASKS = 4
 """Turns that may wait for the engine. Overflow: the newest is refused, with an announcement."""
+MAX_COMMITS = 8
+"""So many committed pieces of sound may wait for the engine to name them; then no more is given to it to judge."""
 MAX_ITEMS = 50
 MAX_TEXT_CHARS = 20_000
 """Longest typed text; longer ones are refused."""
@@ -250,6 +252,8 @@ class State:
     reading: Reading | None = None
     instant_text: bool = False
     aiming: bool = False
+    tone_due_s: float | None = None
+    """When the "listening" earcon comes, if nobody speaks before."""
     light_tone: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""

@@ -16,7 +16,7 @@ from app import effects as fx
 from app import events as ev
 from app.config import Config
 from app.conversation import reduce
-from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Engine, State
+from app.state import MAX_ASKS, MAX_COMMITS, MAX_ITEMS, MAX_TURNS, Engine, State
 from app.view import Phase
 
 RATE_HZ = 24_000
@@ -281,7 +281,7 @@ class World:
         assert len(state.items) <= MAX_ITEMS
         assert len(state.cut_items) <= MAX_ITEMS
         assert len(state.transcript) <= MAX_TURNS
-        assert len(state.commits) <= 8
+        assert len(state.commits) <= MAX_COMMITS
         assert len(state.problems) <= 20
         numbers = [turn.number for turn in state.transcript]
         assert numbers == sorted(set(numbers))
