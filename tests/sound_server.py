@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,6 +138,19 @@ class SoundServer:
         if wait and process.wait(120) != 0:
             raise RuntimeError(f"paplay {wav} failed")
         return process
+
+    def begin_room(self) -> None:
+        """From now on the virtual microphone gives the faint noise of a room, as real ones do: -60 dB, until the end.
+
+        One that gives nothing at all is a fault, which the app tells after a few seconds.
+        """
+        path = self.directory / "room.wav"
+        noise = np.random.default_rng(0).normal(0, 10**-3 * 32768, 60 * 16_000).astype("<i2")
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, len(noise), "NONE", ""))
+            file.writeframes(noise.tobytes())
+        loop = f"while paplay -d {MICROPHONE_PIPE} {path}; do :; done"  # ends with the server
+        self._speaking.append(subprocess.Popen(["sh", "-c", loop], env=self.environment, stderr=subprocess.DEVNULL))
 
     @contextlib.contextmanager
     def recording(self, rate_hz: int = 48_000, sink: str = SPEAKER) -> Iterator[Recording]:

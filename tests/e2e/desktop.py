@@ -233,7 +233,9 @@ def session(*, with_sound_devices: bool = True) -> Iterator[Session]:
     """Display, sound server and message bus of their own; nothing of the machine's session is touched."""
     with contextlib.ExitStack() as stack:
         sound = stack.enter_context(sound_server())
-        if not with_sound_devices:
+        if with_sound_devices:
+            sound.begin_room()
+        else:
             for name in list(reversed(sound.modules)):  # what was plugged in last depends on what was before
                 sound.unload(name)
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk", ignore_cleanup_errors=True)))

@@ -13,10 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from audio_io.wav_file import write_wav
 from model.bench.random_checkpoint import write_random_checkpoint
 from model.bench.random_config import make_tokenizer, random_config
 from tests.e2e.desktop import ENGINE_LIMIT_S, Desktop, Session, session
@@ -44,10 +42,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def user() -> Iterator[Session]:
     with session() as made:
-        # A room: a microphone that gives nothing at all is a problem of its own, and the app says so.
-        room = np.random.default_rng(0).normal(0, 10**-3, 900 * 16_000).astype(np.float32)
-        write_wav(made.home / "room.wav", room, 16_000)
-        made.sound.speak(made.home / "room.wav", wait=False)
         yield made
 
 
