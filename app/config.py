@@ -33,9 +33,6 @@ class Config:
     """An engine that does not end a cancelled reply for so long is started again."""
     silent_s: float = 180.0
     """As is one that says nothing at all for so long while it owes a reply."""
-    turn_tone_s: float = 0.7
-    """After a reply the "listening" earcon comes so much later, and not at all where the user speaks before it: the
-    echo canceller takes the tone's time out of their first word."""
     thinking_cue_s: float = 0.9
     """The "thinking" earcon comes when a reply takes longer."""
     says: bool = False

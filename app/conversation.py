@@ -127,8 +127,6 @@ def reduce(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     narrate(step, state)
     go_on(step, state)
     _report(step, state.phase)
-    if step.state.phase is not Phase.LISTENING:
-        step.set(tone_due_s=None)
     announce(step, state)
     return step.state, tuple(step.effects)
 
@@ -278,9 +276,9 @@ def _report(step: Step, before: Phase) -> None:
     if step.state.reading is not None and step.state.reading.active:
         return  # between two sentences that are read
     if phase is Phase.LISTENING and before is not Phase.HEARING:
-        if before in (Phase.SPEAKING, Phase.REPLYING):
-            step.set(tone_due_s=step.at_s + step.state.config.turn_tone_s)
-        else:
+        # After a reply that was heard its end is the sign. A tone then falls on quick users' first word, and the echo
+        # canceller takes it out of their voice.
+        if before is not Phase.SPEAKING:
             step.earcon("listening")
         step.say("Ready. Speak, or type." if before is Phase.STARTING else "Listening.")
 
@@ -398,9 +396,6 @@ def _tick(step: Step) -> None:
     ):
         hearing.went_on(step)
     watch_aside(step)
-    if state.tone_due_s is not None and step.at_s >= state.tone_due_s:
-        step.set(tone_due_s=None)
-        step.earcon("listening")
     reply = step.state.reply
     thinking = reply is not None and not (reply.speculative or reply.played or reply.done or reply.cued)
     if reply is not None and thinking and step.at_s - reply.asked_at_s >= config.thinking_cue_s:

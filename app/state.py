@@ -252,8 +252,6 @@ class State:
     reading: Reading | None = None
     instant_text: bool = False
     aiming: bool = False
-    tone_due_s: float | None = None
-    """When the "listening" earcon comes, if nobody speaks before."""
     light_tone: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""

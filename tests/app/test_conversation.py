@@ -433,22 +433,17 @@ def test_the_thinking_earcon_comes_only_when_it_takes_long() -> None:
     assert of(fx.Earcon, story.now(ev.Tick(4.0))) == []
 
 
-def test_the_listening_earcon_leaves_a_quick_user_the_word() -> None:
-    def after_a_reply() -> Story:
-        story = Story()
-        story.ask()
-        story.reply("A ", "cup.", done=True)
-        story.hear(160)
-        assert of(fx.Earcon, story.now(ev.PlaybackFinished(3.0, 1, 160))) == []
-        return story
-
-    waiting = after_a_reply()
-    assert of(fx.Earcon, waiting.now(ev.Tick(3.5))) == []
-    assert of(fx.Earcon, waiting.now(ev.Tick(3.75))) == [fx.Earcon("listening")]
-    assert of(fx.Earcon, waiting.now(ev.Tick(5.0))) == []
-    quick = after_a_reply()
-    assert of(fx.Earcon, quick.now(ev.VoiceStarted(3.4, 2))) == []
-    assert of(fx.Earcon, quick.now(ev.Tick(3.8))) == []
+def test_the_listening_earcon_does_not_fall_on_the_first_word_after_a_reply() -> None:
+    story = Story()
+    story.ask()
+    story.reply("A ", "cup.", done=True)
+    story.hear(160)
+    assert of(fx.Earcon, story.now(ev.PlaybackFinished(3.0, 1, 160))) == []
+    story.now(ev.MicrophoneSet(4.0, False))
+    assert fx.Earcon("listening") in story.now(ev.MicrophoneSet(5.0, True))
+    silent = Story(Config(speech=False))
+    silent.now(ev.TextEntered(1.0, "hello"), ev.ReplyCreated(1.1, 1, "resp-1"), ev.ReplyText(1.2, "resp-1", "Good."))
+    assert fx.Earcon("listening") in silent.now(ev.ReplyDone(1.4, "resp-1"))
 
 
 def test_a_guessed_reply_of_text_alone_is_taken_back_when_the_user_goes_on() -> None:
