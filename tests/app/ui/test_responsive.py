@@ -143,8 +143,12 @@ def test_ctrl_c_while_qt_is_being_loaded_ends_it_and_nothing_crashes(tmp_path: P
     command = [sys.executable, str(Path(__file__).parents[3] / "main.py")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         maps = Path(f"/proc/{process.pid}/maps")
-        spin_until(lambda: "libshiboken6" in maps.read_text(), "Qt is being loaded")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        try:
+            spin_until(lambda: "libshiboken6" in maps.read_text(), "Qt is being loaded")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+        except BaseException:
+            process.kill()  # a failure, not a wait for ever
+            raise
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in said
