@@ -89,23 +89,23 @@ def moved(step: Step, event: ReadingMoved) -> None:
             _speak(step, spelt(text))
 
 
+def _switch(step: Step, mode: str, watch: WatchText | WatchAim | WatchLight, name: str) -> bool:
+    """Turns a mode on or off and says so; False when it was so already. `mode`: its field of the state."""
+    if watch.on == getattr(step.state, mode):
+        return False
+    step.set(**{mode: watch.on})
+    step.do(watch)
+    step.say(f"{name} {'on' if watch.on else 'off'}.")
+    return True
+
+
 def instant_text_set(step: Step, event: InstantTextSet) -> None:
-    if event.on == step.state.instant_text:
-        return
-    step.set(instant_text=event.on)
-    step.do(WatchText(event.on))
-    step.say("Instant text on." if event.on else "Instant text off.")
-    if not event.on:
+    if _switch(step, "instant_text", WatchText(event.on), "Instant text") and not event.on:
         end_reading(step)
 
 
 def aim_set(step: Step, event: AimSet) -> None:
-    if event.on == step.state.aiming:
-        return
-    step.set(aiming=event.on)
-    step.do(WatchAim(event.on))
-    step.say("Aiming help on." if event.on else "Aiming help off.")
-    if not event.on:
+    if _switch(step, "aiming", WatchAim(event.on), "Aiming help") and not event.on:
         _hush(step)
 
 
@@ -120,11 +120,7 @@ def aim_advised(step: Step, event: AimAdvised) -> None:
 
 
 def light_tone_set(step: Step, event: LightToneSet) -> None:
-    if event.on == step.state.light_tone:
-        return
-    step.set(light_tone=event.on)
-    step.do(WatchLight(event.on))
-    step.say("Light tone on: the brighter, the higher." if event.on else "Light tone off.")
+    _switch(step, "light_tone", WatchLight(event.on), "Light tone")
 
 
 def light_measured(step: Step, event: LightMeasured) -> None:

@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QLabel,
     QLineEdit,
     QListWidget,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from app.history import ConversationSummary, History, HistoryError
 from app.ui.fitting import fit_to_screen
 from app.ui.flow import FlowLayout
+from app.ui.saving import ask_place
 from app.ui.transcript_text import as_text
 from app.view import TranscriptTurn
 
@@ -168,13 +168,7 @@ class HistoryDialog(QDialog):
         if self._shown is None:
             self._say("Choose a conversation first.")
             return
-        dialog = QFileDialog(self, "Export the conversation", "sightline-conversation.txt")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("txt")
-        dialog.setNameFilter("Text (*.txt)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.export_to)
-        dialog.open()
+        ask_place(self, "Export the conversation", "sightline-conversation.txt", "Text", self.export_to)
 
     def export_to(self, path: str) -> None:
         """Writes what is shown."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap, QResizeEvent
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.fitting import fit_to_screen
+from app.ui.saving import Saver, ask_place
 from app.view import TranscriptTurn
 
 
 class PictureDialog(QDialog):
-    """Shows `turn.picture` under the answer's words. `told`: what became of saving it, for eyes and ears."""
+    """Shows `turn.picture` under the answer's words."""
 
-    told = Signal(str)
-
-    def __init__(self, turn: TranscriptTurn, parent: QWidget) -> None:
+    def __init__(self, turn: TranscriptTurn, saver: Saver, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("The picture of the answer")
-        self._jpeg = turn.picture
+        self._saver, self._jpeg = saver, turn.picture
         self._whole = QPixmap()
         self._whole.loadFromData(self._jpeg)
         said = QLabel(turn.text)
@@ -56,18 +53,7 @@ class PictureDialog(QDialog):
         self.picture.setPixmap(scaled)
 
     def _save(self) -> None:
-        dialog = QFileDialog(self, "Save the picture", "sightline-picture.jpg")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("jpg")
-        dialog.setNameFilter("JPEG (*.jpg)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.save_to)
-        dialog.open()
+        ask_place(self, "Save the picture", "sightline-picture.jpg", "JPEG", self.save_to)
 
     def save_to(self, path: str) -> None:
-        try:
-            Path(path).write_bytes(self._jpeg)
-        except OSError as error:
-            self.told.emit(f"The picture could not be saved: {error}")
-        else:
-            self.told.emit(f"Picture saved as {Path(path).name}")
+        self._saver.write(path, self._jpeg, "picture")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow
+from PySide6.QtWidgets import QApplication, QMainWindow
 
 from app.commands import ChangeSettings, PushToTalk, Retry, SendText
 from app.ui.actions import Actions
@@ -28,6 +27,7 @@ from app.ui.progress import ProgressWords
 from app.ui.push_to_talk import PushToTalkKey
 from app.ui.quit_key import QuitKey
 from app.ui.reader_watch import ReaderWatch
+from app.ui.saving import Saver, ask_place
 from app.ui.state_card import StateCard
 from app.ui.status import StatusLine
 from app.ui.theme import NORMAL_PT, palette, pick_theme, style_sheet, wants_contrast
@@ -49,7 +49,6 @@ class MainWindow(QMainWindow):
     closing = Signal()
     on_screen = Signal()
     """Once, after the window was drawn for the first time."""
-    saved = Signal(str)
 
     def __init__(self, parts: WindowParts, bridge: AssistantBridge) -> None:
         super().__init__()
@@ -68,6 +67,7 @@ class MainWindow(QMainWindow):
         self.models: ModelsDesk | None = None
         self._readers = ReaderWatch()
         self._announcer = Announcer(self, self._readers)
+        self._saver = Saver(self)
         self._progress = ProgressWords()
         self.actions_ = Actions(self, bridge.send)
         self.state = StateCard()
@@ -103,7 +103,7 @@ class MainWindow(QMainWindow):
         send = self._bridge.send
         self._bridge.viewed.connect(self.show_view)
         self._bridge.announced.connect(self._announcer.say)
-        self.saved.connect(self._tell)
+        self._saver.told.connect(self._tell)
         self.question.asked.connect(lambda text: send(SendText(text)))
         self.controls.purposes.talk_held.connect(lambda down: send(PushToTalk(down)))
         self._talk_key = PushToTalkKey(self._settings.push_to_talk_key, self)
@@ -229,25 +229,11 @@ class MainWindow(QMainWindow):
         self._tell("What was read is copied.")
 
     def _save(self) -> None:
-        dialog = QFileDialog(self, "Save the transcript", "sightline-transcript.txt")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("txt")
-        dialog.setNameFilter("Text (*.txt)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._save_to)
-        dialog.open()
+        ask_place(self, "Save the transcript", "sightline-transcript.txt", "Text", self._save_to)
 
     def _save_to(self, path: str) -> None:
         text = as_text(self.view.transcript, self.view.started_at_unix_s)
-
-        def write() -> None:
-            try:
-                Path(path).write_text(text, encoding="utf-8")
-                self.saved.emit(f"Transcript saved as {Path(path).name}")
-            except OSError as error:
-                self.saved.emit(f"The transcript could not be saved: {error}")
-
-        QThreadPool.globalInstance().start(write)
+        self._saver.write(path, text.encode("utf-8"), "transcript")
 
     def _open_picture(self, turn: TranscriptTurn | None) -> None:
         from app.ui.picture_dialog import PictureDialog  # late: the window does not wait for it
@@ -255,9 +241,8 @@ class MainWindow(QMainWindow):
         if turn is None:
             self._tell("No answer has a picture yet.")
             return
-        dialog = PictureDialog(turn, self)
+        dialog = PictureDialog(turn, self._saver, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.told.connect(self._tell)
         dialog.open()
 
     def _open_history_dialog(self) -> None:

@@ -15,10 +15,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.ui.picture_dialog import PictureDialog
+from app.ui.saving import Saver
 from app.ui.theme import LIGHT
 from app.ui.transcript import TranscriptPane
 from app.ui.transcript_text import as_text
 from app.view import TranscriptTurn
+from tests.app.ui.conftest import spin_until
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
 TURNS = st.builds(
@@ -182,15 +184,16 @@ def test_the_picture_of_an_answer_stands_beside_it_and_opens(application: QAppli
 
 def test_the_picture_dialog_shows_and_saves(application: QApplication, tmp_path: Path) -> None:
     parent = QWidget()
-    dialog = PictureDialog(answer(1, RED), parent)
+    saver, told = Saver(parent), []
+    saver.told.connect(told.append)
+    dialog = PictureDialog(answer(1, RED), saver, parent)
     dialog.show()
-    told: list[str] = []
-    dialog.told.connect(told.append)
     assert "I see a cup." in dialog.picture.accessibleName()
     shown = dialog.picture.pixmap().toImage()
     assert shown.pixelColor(shown.width() // 2, shown.height() // 2).red() > 200
-    dialog.save_to(str(tmp_path / "cup.jpg"))
-    dialog.save_to(str(tmp_path / "nowhere" / "cup.jpg"))
+    for number, place in enumerate((tmp_path, tmp_path / "nowhere"), start=1):
+        dialog.save_to(str(place / "cup.jpg"))
+        spin_until(lambda number=number: len(told) == number, "it is told")
     assert (tmp_path / "cup.jpg").read_bytes() == RED
     assert told[0] == "Picture saved as cup.jpg"
     assert told[1].startswith("The picture could not be saved:")
