@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
@@ -32,7 +32,7 @@ def run(parts: WindowParts, arguments: Sequence[str] = ()) -> int:
     window = MainWindow(parts, bridge)
     closer = _Closer(application, bridge, window)
     window.closing.connect(closer.begin)
-    signals = _SignalsToQt(window.close)
+    signals = SignalsToQt(window.close)
     # The first picture of the window is on the screen before anything else starts; a minimised one has none.
     window.on_screen.connect(bridge.start)
     QTimer.singleShot(LATEST_START_MS, bridge.start)
@@ -68,23 +68,24 @@ class _Closer:
             self._watchdog.cancel()
 
 
-class _SignalsToQt:
+class SignalsToQt:
     """SIGINT and SIGTERM close the window like its close button does.
 
     Python runs signal handlers only between its own instructions, and Qt's event loop executes none while it waits:
-    the wake-up socket makes it run.
+    the wake-up socket makes it run. The closing waits for the event loop: before the window is on the screen Qt takes
+    `close()` for done and does nothing, and a Ctrl+C in that moment would be lost.
     """
 
-    def __init__(self, close: object) -> None:
+    def __init__(self, close: Callable[[], object]) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read)
         self._notifier.activated.connect(self._drain)
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
-        assert callable(close)
         self._before = {
-            number: signal.signal(number, lambda _number, _frame: close()) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, close))
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
 
     def _drain(self) -> None:
