@@ -77,6 +77,7 @@ class SoundServer:
         self.log = directory / "pulseaudio.log"
         self.modules: dict[str, str] = {}
         self._speaking: list[subprocess.Popen[bytes]] = []
+        self._room: Path | None = None
         self.start()
 
     def start(self) -> None:
@@ -104,6 +105,8 @@ class SoundServer:
     def plug_microphone(self) -> None:
         if "micpipe" not in self.modules:
             self.load("micpipe", "module-null-sink", f"sink_name={MICROPHONE_PIPE}", "rate=48000")
+            if self._room is not None:  # what was heard in it ended with the one before
+                self._hear_room(self._room)
         self.load("microphone", "module-remap-source", f"master={MICROPHONE_PIPE}.monitor", f"source_name={MICROPHONE}")
         self.pactl("set-default-source", MICROPHONE)
 
@@ -149,7 +152,11 @@ class SoundServer:
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, 16_000, len(noise), "NONE", ""))
             file.writeframes(noise.tobytes())
-        loop = f"while paplay -d {MICROPHONE_PIPE} {path}; do :; done"  # ends with the server
+        self._room = path
+        self._hear_room(path)
+
+    def _hear_room(self, path: Path) -> None:
+        loop = f"while paplay -d {MICROPHONE_PIPE} {path}; do :; done"  # ends with the microphone, or the server
         self._speaking.append(subprocess.Popen(["sh", "-c", loop], env=self.environment, stderr=subprocess.DEVNULL))
 
     @contextlib.contextmanager
