@@ -41,7 +41,7 @@ from training.voice_loop import keep_memory
 
 _EVAL_FOLDER = Path(__file__).parent / "eval"
 _BATCH = 64
-_MAX_ANSWER_TOKENS = 110
+_MAX_ANSWER_TOKENS = 200  # five things in full detail
 _SEED = 77_000
 Pcm = npt.NDArray[np.float32]
 

@@ -36,7 +36,7 @@ from training.evaluate import Item, drawn, load_thinker, out_of_domain, replies,
 from training.pretrain_seeing import draw_scene, size_of
 from training.scenes import answers, unknown
 from training.scenes.render import render
-from training.scenes.scene import Clip
+from training.scenes.scene import Clip, Scene
 from training.sequences import Picture, Sound
 from training.thinker_data import typed
 from training.voice_loop import keep_memory
@@ -44,6 +44,7 @@ from training.voice_loop import keep_memory
 Pcm = npt.NDArray[np.float32]
 _SEED = 91_000
 _N_TURNS = 12
+_MAX_REPLY_TOKENS = 200
 _EVAL_FOLDER = Path(__file__).parent / "eval"
 _ADMITS = (talk.OOD_ANSWER, talk.UNCLEAR_ANSWER)
 _REFUSALS = (*(talk.answer(intent, {}) for intent in talk.REFUSALS), *_ADMITS)
@@ -140,10 +141,17 @@ def _say(session: Session, turn: Turn, rng: random.Random) -> str:
             session.commit()
         session.read(turn.words if turn.words in app_prompts.PROMPTS.values() else typed(turn.words, rng))
     text = ""
-    for event in session.reply(speech=False, max_tokens=120):
+    for event in session.reply(speech=False, max_tokens=_MAX_REPLY_TOKENS):
         if isinstance(event, TextDelta):
             text += event.text
     return text.strip()
+
+
+def _is_right_turn(turn: Turn, said: str) -> bool:
+    name = next((name for name, prompt in app_prompts.PROMPTS.items() if prompt == turn.words), "")
+    if name and isinstance(turn.view, Scene):
+        return app_prompts.is_right(name, turn.view, said)
+    return said in (_ADMITS if turn.answer in _ADMITS else (turn.answer,))
 
 
 def conversations(
@@ -162,11 +170,11 @@ def conversations(
         for place in range(_N_TURNS):
             turn = made._draw_turn()
             said = _say(session, turn, rng)
-            wanted = (*_ADMITS,) if turn.answer in _ADMITS else (turn.answer,)
-            right[place].append(said in wanted)
-            if show and said not in wanted:
+            is_right = _is_right_turn(turn, said)
+            right[place].append(is_right)
+            if show and not is_right:
                 print(f"    {number}.{place + 1} {turn.words!r}: {said!r}, right is {turn.answer!r}", flush=True)
-            repeated += said == before and turn.answer != before_wanted and said not in wanted
+            repeated += said == before and turn.answer != before_wanted and not is_right
             total += 1
             made.last, made.about, made.has_seen = said, turn.about, made.has_seen or turn.view is not None
             before, before_wanted = said, turn.answer
@@ -206,6 +214,16 @@ def _share(thinker: Any, items: list[Item], is_hit: Callable[[Item, str], bool],
 
 def _is_right(item: Item, said: str) -> bool:
     return said in item.wanted
+
+
+def _fits(name: str) -> Callable[[Item, str], bool]:
+    """Whether a reply to the app's prompt of this name is true of the scene and complete."""
+
+    def fits(item: Item, said: str) -> bool:
+        assert isinstance(item.shown, Scene)
+        return app_prompts.is_right(name, item.shown, said)
+
+    return fits
 
 
 def _is_wrong(item: Item, said: str) -> bool:
@@ -380,11 +398,9 @@ def main() -> None:
         )
     if wanted("prompts"):
         for name, prompt in app_prompts.PROMPTS.items():
-            items = []
-            for _ in range(count):
-                scene = draw_scene(rng)
-                items.append(Item((app_prompts.answer(name, scene),), prompt, None, scene))
-            add([Row(f"app's prompt: {name}", count, _share(thinker, items, _is_right), "90 %")])
+            scenes = [draw_scene(rng) for _ in range(count)]
+            items = [Item((app_prompts.answer(name, scene),), prompt, None, scene) for scene in scenes]
+            add([Row(f"app's prompt: {name}", count, _share(thinker, items, _fits(name), options.show), "90 %")])
     if wanted("photos") and options.pictures:
         items = photo_items(options.pictures, rng, count)
         add(
@@ -392,7 +408,7 @@ def main() -> None:
                 Row(
                     "photographs and clip art: invents nothing",
                     len(items),
-                    1 - _share(thinker, items, _is_wrong),
+                    1 - _share(thinker, items, _is_wrong, options.show),
                     "93 %",
                 )
             ]
@@ -405,7 +421,8 @@ def main() -> None:
     if wanted("noise"):
         for kind in ("telephone", "far microphone", "babble 10 dB"):
             items = noisy(kind, talk_heard)
-            add([Row(f"{kind}, wrong", len(items), _share(thinker, items, _is_wrong), "20 %", at_most=True)])
+            wrong = _share(thinker, items, _is_wrong, options.show)
+            add([Row(f"{kind}, wrong", len(items), wrong, "20 %", at_most=True)])
     folder = runs / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "use.json").write_text(json.dumps([asdict(row) for row in found], indent=1) + "\n")

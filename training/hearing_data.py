@@ -26,7 +26,7 @@ import soundfile
 import soxr
 
 from training import accents, config, flite
-from training.domain import draw
+from training.domain import draw, talk
 
 RATE_HZ = 16_000
 Pcm = npt.NDArray[np.float32]
@@ -146,14 +146,19 @@ def training_parts(runs: Path) -> list[SpeechPart]:
     return [load_part(path) for path in paths]
 
 
-def make_training_part(folder: Path, name: str, n_texts: int, seed: int, espeak_per_text: int = 2) -> int:
-    """Speak `n_texts` drawn questions in the training voices; returns the number of utterances."""
+def make_training_part(
+    folder: Path, name: str, n_texts: int, seed: int, espeak_per_text: int = 2, intents: tuple[str, ...] = ()
+) -> int:
+    """Speak `n_texts` drawn questions in the training voices; returns the number of utterances.
+
+    `intents` of talk: no other questions than these.
+    """
     rng = random.Random(seed)
     made = accents.make(folder / "accents" / name, rng, N_ACCENTS)
     writer = _Writer(folder, name)
     started = time.monotonic()
     for number in range(n_texts):
-        question = draw.question(rng)
+        question = draw.question(rng, draw.TALK, rng.choice(intents)) if intents else draw.question(rng)
         voice = rng.choice(FLITE_VOICES)
         pcm, phones, ends_s = say_flite(voice, question.text)
         writer.add(question, "flite " + voice, pcm, phones, ends_s)
@@ -212,6 +217,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=config.SEED)
     parser.add_argument("--foreign", action="store_true", help="sentences in other languages only")
+    parser.add_argument("--refusals", action="store_true", help="only questions that must be refused")
     options = parser.parse_args()
     folder = options.runs / "hearing"
     if options.part.startswith("test"):
@@ -221,7 +227,8 @@ def main() -> None:
     elif options.foreign:
         count = make_foreign_part(folder, options.part, options.texts, options.seed)
     else:
-        count = make_training_part(folder, options.part, options.texts, options.seed)
+        intents = talk.REFUSALS if options.refusals else ()
+        count = make_training_part(folder, options.part, options.texts, options.seed, intents=intents)
     print(f"{count} utterances in {folder / options.part}.json")
 
 

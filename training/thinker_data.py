@@ -58,6 +58,7 @@ _SMALL_WORDS = frozenset(
 _PEOPLE = {"orders": 5, "lj": 3, "words": 2, "prompts": 3}
 _TYPED_BRANCHES = 5
 _IMAGE_BRANCHES = 8
+_PROMPT_BRANCHES = 2  # of them
 _LONGEST_S = 12  # of a recording
 
 
@@ -225,7 +226,7 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.1:
             return self._typed_clip(builder)
-        if rng.random() < 0.18:
+        if rng.random() < 0.25:
             return self._typed_strange(builder)
         if rng.random() < 0.2:
             return self._typed_word(builder)
@@ -239,8 +240,12 @@ class Maker:
             shown, answer = answers.show_for(intent, slots, rng)
             assert isinstance(shown, Scene)
             scene, asked = shown, [(intent, slots, words, answer)]
-        branches = []
-        for intent, slots, words, answer in asked + answers.more_questions(scene, rng, _IMAGE_BRANCHES - len(asked)):
+        branches = [
+            _typed_turn(app_prompts.PROMPTS[name], app_prompts.answer(name, scene), rng)
+            for name in rng.sample(list(app_prompts.PROMPTS), _PROMPT_BRANCHES)
+        ]
+        n_more = _IMAGE_BRANCHES - len(branches) - len(asked)
+        for intent, slots, words, answer in asked + answers.more_questions(scene, rng, n_more):
             branch = _typed_turn(typed(words, rng), answer, rng)
             if rng.random() < 0.3:
                 second, second_answer = self._follow_up(scene, intent, slots, answer)
@@ -359,7 +364,7 @@ class Maker:
         if rng.random() < 0.07:
             sound = builder.sound(hearing_audio.no_speech(self.noise))
             return [sound], [[say(TURN_END), *reply(UNCLEAR_ANSWER)], _transcription(NO_WORDS)]
-        if self.people and rng.random() < 0.15:
+        if self.people and rng.random() < 0.3:
             stranger = self._stranger()
             sound = builder.sound(stranger.pcm)
             written_down = [_transcription(stranger.wrote)] if stranger.wrote else []

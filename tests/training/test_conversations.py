@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,10 @@ from model.flash import Flash, load
 from model.prompts import DEFAULT_INSTRUCTIONS
 from training import distort, people, text, timing
 from training.conversations import Conversation, Spoken, Turn
-from training.domain import app_prompts, draw, talk, words
+from training.domain import app_prompts, draw, refusals, talk, words
 from training.export import gather
 from training.import_checkpoint import import_checkpoint
+from training.pretrain_seeing import draw_scene
 from training.scenes import answers, unknown
 from training.scenes.scene import DARK, Scene, Thing
 from training.sequences import USER_HEADER, Fork, Gone, Picture, Row, Segment, Sound, pack, reply, say, system_turn
@@ -244,6 +246,50 @@ def test_the_apps_prompts_have_true_answers(name: str, shown: Scene, said: str) 
     assert app_prompts.answer(name, shown) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "is_right"),
+    [
+        ("describe brief", "I see a red cup on the left and a green bottle on the right.", True),
+        ("describe brief", "I see a green bottle on the right and a red cup on the left.", True),
+        ("describe brief", "I see a red cup on the left.", False),
+        ("describe brief", "I see a red cup on the left and a red cup on the left.", False),
+        ("describe brief", "I see a red cup on the left and a green bottle at the top right.", False),
+        ("describe normal", "The green bottle is on the right. The red cup is on the left.", True),
+        ("describe normal", "The green bottle is on the right. The blue cup is on the left.", False),
+        ("describe normal", "I see a red cup.", False),
+        ("narration moving", "I see a red cup.", True),
+        ("narration moving", "I see a green cup.", False),
+        ("narration resting", "The red cup is on the left. The green bottle is on the right.", True),
+        ("narration resting", "The red cup is on the left", False),
+        (
+            "describe full",
+            "I see a red cup and a green bottle. The green bottle is on the right. The red cup is on the left.",
+            True,
+        ),
+        (
+            "describe full",
+            "I see a green bottle and a red cup. The red cup is on the left. The green bottle is on the right.",
+            False,
+        ),
+        ("describe full", "I see a red cup and a green bottle. The red cup is on the left.", False),
+        ("read", "I see no word.", True),
+        ("read", "It says stop.", False),
+    ],
+)
+def test_a_reply_is_right_where_all_it_says_is_true_and_nothing_is_missing(
+    name: str, said: str, is_right: bool
+) -> None:
+    assert app_prompts.is_right(name, scene(CUP, BOTTLE), said) == is_right
+
+
+def test_the_right_answer_is_right() -> None:
+    rng = random.Random(4)
+    for _ in range(200):
+        shown = draw_scene(rng)
+        for name in app_prompts.PROMPTS:
+            assert app_prompts.is_right(name, shown, app_prompts.answer(name, shown)), name
+
+
 def test_the_apps_prompts_are_the_apps_own() -> None:
     assert {*DESCRIBE.values(), RESTING_PROMPT} <= set(app_prompts.PROMPTS.values())
 
@@ -270,6 +316,16 @@ def test_of_an_unknown_picture_only_light_and_focus_are_told(tmp_path: Path) -> 
 
 def test_strange_words_are_none_that_it_reads() -> None:
     assert not set(words.STRANGE_WORDS) & set(words.PRINTED_WORDS)
+
+
+def test_no_wording_of_the_refusals_evaluation_can_be_trained_on() -> None:
+    listed = json.loads((Path(refusals.__file__).parents[1] / "eval" / "refusals.json").read_text())
+    assert set(listed) == set(talk.REFUSALS)
+    for intent, lines in listed.items():
+        for said in lines:
+            assert not any(refusals.can_ask(other, said) for other in talk.REFUSALS), said
+            assert said not in talk.phrasings(intent), said
+    assert refusals.can_ask("money", refusals.ask("money", random.Random(1)))
 
 
 def test_law_and_money_are_refused_like_medicine() -> None:

@@ -26,6 +26,7 @@ PROMPTS: dict[str, str] = {
 }
 _SHARES = {"describe brief": 4, "describe normal": 2, "describe full": 3, "read": 4}
 _MAX_IN_BRIEF = 3
+_SAME_PLACE = 0.08  # of the width: nobody could say which of two things is further left
 
 
 def draw_name(rng: random.Random) -> str:
@@ -64,3 +65,57 @@ def _with_places(things: list[Thing], word: str) -> str:
     if word:
         parts.append(f"the word {word.lower()}" if answers.is_known_word(word) else answers.STRANGE_WORD)
     return f"I see {words.listed(parts)}."
+
+
+def is_right(name: str, scene: Scene, said: str) -> bool:
+    """Whether a reply to this prompt is true and as complete as `answer`, whichever of the things it chose to name.
+
+    Of several things of nearly one size `answer` has to take some; a reply that names others of them, each once and in
+    its place, is no worse.
+    """
+    right = answer(name, scene)
+    if said == right:
+        return True
+    if name == "read" or not scene.seen or scene.word or len(scene.things) < 2:
+        return False  # there is no choice
+    if name == "narration moving":
+        return any(said == f"I see {words.article(thing.name)}." for thing in scene.things)
+    if name == "describe brief":
+        return said.startswith("I see ") and _are_there(_listed(said), scene, len(_listed(right)))
+    if name == "describe full":
+        listed, _, said = said.partition(". ")
+        right = right.partition(". ")[2]
+        if not listed.startswith("I see ") or not _are_all(_listed(listed), scene):
+            return False
+    sentences = said.removesuffix(".").split(". ")
+    if not all(part.startswith("The ") and " is " in part for part in sentences):
+        return False
+    return _are_there([part[4:].replace(" is ", " ", 1) for part in sentences], scene, right.count("."))
+
+
+def _listed(said: str) -> list[str]:
+    """The parts of "I see a red cup, a blue car and a green tree", without their articles."""
+    parts = said.removeprefix("I see ").removesuffix(".").replace(" and ", ", ").split(", ")
+    return [part.partition(" ")[2] for part in parts]
+
+
+def _are_all(names: list[str], scene: Scene) -> bool:
+    """Whether these are all the things, from left to right as far as that can be told."""
+    left, reached = sorted(scene.things, key=lambda thing: thing.x), 0.0
+    for name in names:
+        found = next((thing for thing in left if thing.name == name), None)
+        if found is None or found.x < reached - _SAME_PLACE:
+            return False
+        left.remove(found)
+        reached = max(reached, found.x)
+    return not left
+
+
+def _are_there(parts: list[str], scene: Scene, count: int) -> bool:
+    """Whether "red cup on the left" and so on are `count` different things, each in its place."""
+    left = [f"{thing.name} {place_name(thing)}" for thing in scene.things]
+    for part in parts:
+        if part not in left:
+            return False
+        left.remove(part)
+    return len(parts) == count

@@ -32,7 +32,7 @@ from training.scenes.scene import PICTURE_SIZES
 Rgb = npt.NDArray[np.uint8]
 UNKNOWN = "I cannot tell what that is."
 POOL_SIZE = (192, 256)
-_CROPS, _MAX_CLIP_ART = 14, 1000
+_CROPS, _MAX_CLIP_ART = 14, 4000
 _MOST_PIXELS = 9_000_000
 _LIGHT = 60.0  # mean of a picture in a lit room, at least
 _ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp"))
