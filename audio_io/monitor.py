@@ -8,8 +8,6 @@ Where there is none (no such server, macOS, Windows), only what Sightline plays 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,15 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from audio_io.blocks import BLOCK_S, BLOCK_SAMPLES, INSIDE_RATE_HZ, SILENT_BLOCK, Samples, seconds_to_blocks
+from audio_io.blocks import BLOCK_S, INSIDE_RATE_HZ, SILENT_BLOCK, Samples, seconds_to_blocks
 from audio_io.echo_gate import EchoGate
+from audio_io.pulse import load_library
+from audio_io.pulse_record import record
 from audio_io.reference import EchoReference
 
-_RECORD: Final = 2
-_FLOAT32LE: Final = 5
-_UNSET: Final = 0xFFFFFFFF
-BLOCK_BYTES: Final = BLOCK_SAMPLES * 4
-KEPT_BYTES: Final = 50 * BLOCK_BYTES
 RETRY_S: Final = 1.0
 STOP_LIMIT_S: Final = 2.0
 FRESH_S: Final = 0.5
@@ -34,34 +29,9 @@ LEAD_S: Final = 0.0
 """The server hands sound on when it makes it, before it leaves the speaker: the canceller models the way."""
 OWN_QUIET_BLOCKS: Final = seconds_to_blocks(0.5)
 """After Sightline's own sound what plays counts as another program's."""
+UNKNOWN_BLOCKS: Final = seconds_to_blocks(2.0)
+"""After so long without knowing what plays, the user is heard all the same."""
 DEFAULT_MONITOR: Final = "@DEFAULT_MONITOR@"
-
-
-class _SampleSpec(ctypes.Structure):
-    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
-
-
-class _BufferAttributes(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
-
-
-def load_simple() -> Any:
-    """libpulse's simple interface with the signatures of what is used here; None where there is none."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        library: Any = ctypes.CDLL("libpulse-simple.so.0")
-    except OSError:
-        return None
-    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_int)
-    spec, attributes = ctypes.POINTER(_SampleSpec), ctypes.POINTER(_BufferAttributes)
-    library.pa_simple_new.restype = pointer
-    library.pa_simple_new.argtypes = [text, text, ctypes.c_int, text, text, spec, pointer, attributes, number]
-    library.pa_simple_read.restype = ctypes.c_int
-    library.pa_simple_read.argtypes = [pointer, pointer, ctypes.c_size_t, number]
-    library.pa_simple_free.restype = None
-    library.pa_simple_free.argtypes = [pointer]
-    return library
 
 
 class Arrival:
@@ -124,7 +94,7 @@ class OutputMonitor:
 
     def start(self) -> None:
         """Does nothing where there is no such server."""
-        library = load_simple()
+        library = load_library()
         if library is not None and self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(library,), name="output monitor", daemon=True)
             self._thread.start()
@@ -144,27 +114,20 @@ class OutputMonitor:
         """Until the server ends, another output is chosen, or `stop`."""
         sink = self._sink()
         source = f"{sink}.monitor" if sink else DEFAULT_MONITOR
-        spec = _SampleSpec(_FLOAT32LE, INSIDE_RATE_HZ, 1)
-        attributes = _BufferAttributes(KEPT_BYTES, _UNSET, _UNSET, _UNSET, BLOCK_BYTES)
-        stream = library.pa_simple_new(
-            None, b"Sightline", _RECORD, source.encode(), b"echo reference", spec, None, attributes, None
-        )
-        if not stream:
-            return
         playback = self.reference.open(INSIDE_RATE_HZ)
         arrival = Arrival()
-        block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
-        with contextlib.ExitStack() as stack:
-            stack.callback(library.pa_simple_free, stream)
-            stack.callback(self.reference.close)
-            while not self._stopping.is_set() and self._sink() == sink:
-                if library.pa_simple_read(stream, block.ctypes.data, BLOCK_BYTES, None) < 0:
-                    return
+        with contextlib.closing(record(library, b"Sightline", source, INSIDE_RATE_HZ)) as blocks:
+            for block in blocks:
+                if self._stopping.is_set() or self._sink() != sink:
+                    break
+                if block is None:
+                    continue
                 self._heard_at_s = now_s = time.monotonic()
                 at_s, moved = arrival.take(now_s)
                 if moved:
                     playback = self.reference.open(INSIDE_RATE_HZ)
                 playback.write(block, at_s)
+        self.reference.close()
 
 
 class AllThatPlays:
@@ -176,12 +139,13 @@ class AllThatPlays:
         self._gate = EchoGate()
         self._others: Samples = SILENT_BLOCK
         self._own_quiet_blocks = 0
-        self._unknown = False
+        self._unknown_blocks = 0
 
     def block_for(self, captured_at_s: float | None) -> Samples:
         # Both are read, so that neither falls behind.
         own = self._own.block_for(captured_at_s)
-        self._unknown = self._monitor.runs and not self._monitor.reference.knows(captured_at_s)
+        is_unknown = self._monitor.runs and not self._monitor.reference.knows(captured_at_s)
+        self._unknown_blocks = self._unknown_blocks + 1 if is_unknown else 0
         everything = self._monitor.reference.block_for(captured_at_s)
         self._own_quiet_blocks = 0 if np.any(own) else self._own_quiet_blocks + 1
         alone = self._monitor.runs and self._own_quiet_blocks > OWN_QUIET_BLOCKS
@@ -190,7 +154,7 @@ class AllThatPlays:
 
     def is_echo(self, near: Samples) -> bool:
         """Only while Sightline itself is silent: the user must be able to speak into its replies."""
-        return not self._gate.passes(near, self._others) or self._unknown
+        return not self._gate.passes(near, self._others) or 0 < self._unknown_blocks <= UNKNOWN_BLOCKS
 
     def covers(self, captured_at_s: float | None) -> bool:
         return not self._monitor.runs or self._monitor.reference.covers(captured_at_s)

@@ -18,7 +18,7 @@ from audio_io.events import ListenerEvent, SpeechStarted
 from audio_io.host import SoundHost
 from audio_io.listener import Listener
 from audio_io.microphone import Microphone
-from audio_io.monitor import AllThatPlays, Arrival, OutputMonitor
+from audio_io.monitor import UNKNOWN_BLOCKS, AllThatPlays, Arrival, OutputMonitor
 from audio_io.reference import EchoReference
 from audio_io.segmenter import Segmenter
 from tests.sound_server import MICROPHONE_PIPE, SPEAKER, SoundServer, sound_server
@@ -125,6 +125,24 @@ def test_the_monitor_survives_a_server_that_ends_and_follows_another_output() ->
         monitor.stop()
 
 
+@linux
+@pytest.mark.e2e
+def test_a_microphone_that_was_unplugged_and_is_back_does_not_become_the_monitor() -> None:
+    """Without one the monitor is the default source, and the server moves recordings from default to default."""
+    with sound_server() as server:
+        monitor = OutputMonitor(lambda: SPEAKER)
+        monitor.start()
+        server.wait_until(lambda: monitor.runs, "the monitor runs")
+        server.unload("microphone")
+        server.unload("micpipe")
+        server.wait_until(lambda: f"Default Source: {SPEAKER}.monitor" in server.pactl("info"), "the default moves")
+        server.plug_microphone()
+        server.wait_until(lambda: "Default Source: microphone" in server.pactl("info"), "and moves back")
+        server.wait_until(lambda: monitor.runs, "the monitor runs")
+        assert f"{SPEAKER}.monitor" in _recorded(server).split()
+        monitor.stop()
+
+
 def _recorded(server: SoundServer) -> str:
     indices = {line.split()[0]: line.split()[1] for line in server.pactl("list", "short", "sources").splitlines()}
     outputs = server.pactl("list", "short", "source-outputs").splitlines()
@@ -132,7 +150,7 @@ def _recorded(server: SoundServer) -> str:
 
 
 def test_without_a_sound_server_the_own_sound_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audio_io.monitor.load_simple", lambda: None)
+    monkeypatch.setattr("audio_io.monitor.load_library", lambda: None)
     monitor, own = OutputMonitor(), EchoReference()
     monitor.start()
     monitor.stop()
@@ -187,3 +205,18 @@ def test_a_block_whose_reference_is_not_known_begins_no_utterance(monkeypatch: p
     assert reference.is_echo(voice)
     reference.block_for(5.0)
     assert reference.is_echo(voice)
+
+
+def test_a_monitor_whose_time_is_wrong_does_not_make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutputMonitor, "runs", True)
+    monitor = OutputMonitor()
+    reference = AllThatPlays(monitor, EchoReference())
+    playback = monitor.reference.open(INSIDE_RATE_HZ)
+    for number in range(10):
+        playback.write(np.zeros((BLOCK_SAMPLES, 1), np.float32), 10.0 + number * BLOCK_S)
+    voice = np.full(BLOCK_SAMPLES, 0.1, np.float32)
+    taken_for_echo = []
+    for number in range(2 * UNKNOWN_BLOCKS):
+        reference.block_for(20.0 + number * BLOCK_S)
+        taken_for_echo.append(reference.is_echo(voice))
+    assert taken_for_echo == [True] * UNKNOWN_BLOCKS + [False] * UNKNOWN_BLOCKS
