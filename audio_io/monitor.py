@@ -38,17 +38,21 @@ class Arrival:
     """When each block of a stream was made, from when it was read: reading can be late, never early.
 
     So the earliest reading counts. When everything has come later for a while, the server has moved its buffers
-    (another program begins to play): then the time line moves too.
+    (another program begins to play): then the time line moves too. It also moves when a stream's first blocks were
+    read late and those after them show by how much, a little more with each block.
     """
 
     LATE_S: Final = 0.02
     AFTER_S: Final = 0.06
+    FORGET: Final = 0.95
+    """Share of what the time line was pulled forward by that still counts a block later."""
     FOLLOW_S: Final = 2e-6
     """A block may be so much later than the earliest: clocks differ by up to 200 ppm."""
 
     def __init__(self) -> None:
         self._n_blocks = 0
         self._zero_s: float | None = None  # when block 0 was made
+        self._pulled_s = 0.0
         self._late_since_s: float | None = None
         self._late_zero_s = 0.0  # the earliest while all are late
 
@@ -56,8 +60,11 @@ class Arrival:
         """For the next block: its time, and whether the time line has moved. Times of `time.monotonic`."""
         zero_s = read_at_s - (self._n_blocks + 1) * BLOCK_S
         moved = False
+        self._pulled_s *= self.FORGET
         if self._zero_s is None or zero_s <= self._zero_s:
-            moved = self._zero_s is not None and self._zero_s - zero_s > self.LATE_S
+            self._pulled_s += 0.0 if self._zero_s is None else self._zero_s - zero_s
+            if self._pulled_s > self.LATE_S:
+                self._pulled_s, moved = 0.0, True
             self._zero_s, self._late_since_s = zero_s, None
         elif zero_s - self._zero_s < self.LATE_S:
             self._zero_s += self.FOLLOW_S

@@ -191,6 +191,18 @@ def test_reading_late_does_not_move_the_time_line_and_the_server_moving_its_buff
     assert after[49][0] == pytest.approx(101.2 + 0.28 + 0.49, abs=0.002)
 
 
+def test_first_blocks_that_are_read_late_leave_no_late_time_line() -> None:
+    """The thread began 350 ms late and read all that waited in one go."""
+    arrival = Arrival()
+    taken = [arrival.take(100.35) for _ in range(35)]
+    taken += [arrival.take(100.35 + (n + 1) * BLOCK_S) for n in range(20)]
+    last_move = max(number for number, (_, moved) in enumerate(taken) if moved)
+    assert last_move < 35
+    errors = [at_s - (100.0 + number * BLOCK_S) for number, (at_s, _) in enumerate(taken)]
+    assert max(map(abs, errors[last_move:])) <= Arrival.LATE_S
+    assert max(map(abs, errors[35:])) < 0.001
+
+
 def test_a_block_whose_reference_is_not_known_begins_no_utterance(monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = OutputMonitor()
     monkeypatch.setattr(OutputMonitor, "runs", True)
