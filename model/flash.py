@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint.config import DecoderConfig, ModelConfig, load_config
-from model.checkpoint.files import Checkpoint
+from model.checkpoint.files import open_checkpoint
 from model.checkpoint.place import checkpoint_folder
 from model.checkpoint.tensors import expected_tensors
 from model.checkpoint.tokenizer import ChatTokens, Tokenizer, with_chat_ids
@@ -233,11 +233,7 @@ def load(
     where = choose_device(device)
     mode = choose_graphs(graphs, where)
     number_type = choose_dtype(dtype, config.dtype, where)
-    checkpoint = Checkpoint(path)
-    if not checkpoint.has_voice:
-        config = config.without_voice
-    if config.talker is None:
-        checkpoint.leave_out_voice()
+    checkpoint, config = open_checkpoint(path, config)
     expected = expected_tensors(config)
     stored = stored_weights(path, expected, checkpoint.file_of)
     check_host_experts(memory, is_packed=quantize is not None or stored is not None, mode=mode)

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("target", type=Path)
     _storage_arguments(convert)
     convert.add_argument("--method", choices=("least_squares", "nearest"), default="least_squares")
-    convert.add_argument("--shard-mb", type=int, default=512, help="size of an output file, which memory must hold")
+    convert.add_argument("--shard-mb", type=int, default=512, help="size of an output file")
     convert.add_argument("--json", action="store_true", help="print the error table as JSON")
     convert.set_defaults(run=_quantize)
     return parser

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from model.checkpoint.config_types import ModelConfig
 from model.checkpoint.json_file import read_json
 from model.checkpoint.layouts import QUANTISED_ENDS, VOICE_PREFIXES, published_pieces
 from model.checkpoint.safetensors_file import SafetensorsFile
@@ -110,6 +111,24 @@ class Checkpoint:
                     f"{self.directory / file}: {name!r} is {entry.dtype}, expected one of {FLOATS}; "
                     "this quantised format is not known"
                 )
+
+
+def open_checkpoint(directory: Path, config: ModelConfig) -> tuple[Checkpoint, ModelConfig]:
+    """The files, and the config without a voice where the files have none or the config wants none.
+
+    Raises CheckpointError; tensors are verified later.
+    """
+    checkpoint = Checkpoint(directory)
+    if not checkpoint.has_voice:
+        config = config.without_voice
+    if config.talker is None:
+        checkpoint.leave_out_voice()
+    return checkpoint, config
+
+
+def index_names(directory: Path) -> frozenset[str]:
+    """The tensors that the index names. Raises CheckpointError."""
+    return frozenset(_weight_map(directory / INDEX_FILE))
 
 
 def _files(directory: Path) -> list[Path]:

@@ -1,60 +1,31 @@
 """A checkpoint to int4 or int8 one source file at a time, so that a download can be converted as it comes.
 
-Each source file becomes one result file of the same name. A matrix is read, quantised and written in blocks of rows
-(rows do not know of each other), so memory holds a few blocks whatever the size of a tensor; a result appears under its
-name only when it is complete. What is stored equals what `convert.quantize_checkpoint` stores.
+Each source file becomes one result file of the same name. What is stored equals what `convert.quantize_checkpoint`
+stores.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from model.checkpoint.config import parse_config
-from model.checkpoint.files import INDEX_FILE
+from model.checkpoint.files import INDEX_FILE, index_names
+from model.checkpoint.json_file import read_json
+from model.checkpoint.layouts import QUANTISED_ENDS, VOICE_PREFIXES, fused_name, published_name, published_pieces
 from model.checkpoint.safetensors_file import SafetensorsFile
 from model.checkpoint.tensors import Shape, expected_tensors
 from model.errors import CheckpointError
-from model.quant.convert import storage_groups
-from model.quant.fit import quantize
-from model.quant.formats import PackQuantized
-from model.quant.packing import QuantSpec
+from model.quant.convert import copy_small_files, quantised_config, write_index
 from model.quant.parts import Policy
 from model.quant.sections import quantization_section
+from model.quant.writing import stored_tensors, write_file
 
-BLOCK_ELEMENTS = 1 << 23
-"""Weights of a block: 16 MB in bfloat16."""
-ROWS_STEP = 32
-"""Blocks begin at multiples of this: zero points are packed along the rows, 8 or 4 to a word."""
-DTYPE_NAMES = {torch.int64: "I64", torch.int32: "I32", torch.bfloat16: "BF16"}
-SMALL_SUFFIXES = (".json", ".txt", ".jinja")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One tensor of a result file and where its bytes lie."""
-
-    dtype: torch.dtype
-    shape: Shape
-    start: int
-
-    @property
-    def n_bytes(self) -> int:
-        return prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def row_bytes(self) -> int:
-        return self.n_bytes // self.shape[0] if self.shape and self.shape[0] else self.n_bytes
+AS_IT_IS = "get it as it is: --bits none"
 
 
 class ShardQuantizer:
@@ -66,12 +37,14 @@ class ShardQuantizer:
         """`source` holds config.json and the other small files. Raises ConfigError and CheckpointError."""
         self._source, self._target, self._policy = source, target, policy
         self._method, self._n_threads = method, n_threads
-        self._config: dict[str, Any] = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
-        if quantization_section(self._config, source) is not None:
-            raise CheckpointError(
-                f"{source / 'config.json'}: this model is quantised already; get it as it is: --bits none"
-            )
-        self._shapes = expected_tensors(parse_config(self._config, str(source / "config.json")))
+        where = source / "config.json"
+        self._raw_config: dict[str, Any] = read_json(where)
+        self._config = parse_config(self._raw_config, str(where))
+        if quantization_section(self._raw_config, source) is not None:
+            raise CheckpointError(f"{where}: this model is quantised already; {AS_IT_IS}")
+        self._shapes = expected_tensors(self._config)
+        if (source / INDEX_FILE).exists():
+            self._check_index({published_name(name) for name in index_names(source)})
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -80,136 +53,78 @@ class ShardQuantizer:
 
     def n_bytes(self) -> int:
         """What all results take together."""
-        stored = (item for name, shape in self._shapes.items() for item in self._stored(name, shape))
-        return sum(prod(shape) * dtype.itemsize for _, dtype, shape in stored)
+        return sum(
+            item.n_bytes for name, shape in self._shapes.items() for item in stored_tensors(name, shape, self._policy)
+        )
 
     def is_done(self, shard: str) -> bool:
         return (self._target / shard).exists()
 
     def convert(self, shard: Path) -> None:
         """Writes the result of one source file. Raises CheckpointError."""
-        file = SafetensorsFile(shard)
-        for name, entry in file.entries.items():
+        file = _File(shard)
+        weights: dict[str, Shape] = {}
+        for name, piece in file.pieces.items():
+            if self._config.talker is None and name.startswith(VOICE_PREFIXES):
+                continue  # not asked for
+            if name.endswith(QUANTISED_ENDS):
+                raise CheckpointError(f"{shard.name}: {name!r} is quantised already; {AS_IT_IS}")
             if name not in self._shapes:
-                raise CheckpointError(
-                    f"{shard.name} holds {name!r}, which config.json does not name; get it as it is: --bits none"
-                )
-            if entry.shape != self._shapes[name]:
-                raise CheckpointError(f"{shard.name}: {name!r} is {entry.shape}; config.json says {self._shapes[name]}")
-        plan, header = self._plan(list(file.entries))
-        partial = self._target / f"{shard.name}.partial"
-        with partial.open("wb") as out:
-            out.write(header)
-            writer = _Writer(out, len(header), plan)
-            # One block per thread: torch's own threads wait for each other many times in a product this small.
-            with ThreadPoolExecutor(self._n_threads) as pool:
-                for name in file.entries:
-                    tensor = file.tensor(name)
-                    jobs = [pool.submit(self._block, writer, name, tensor, rows) for rows in _blocks(tensor.shape)]
-                    for job in jobs:
-                        job.result()
-                    file.release(name)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(self._target / shard.name)
+                raise CheckpointError(f"{shard.name} holds {name!r}, which config.json does not name; {AS_IT_IS}")
+            if piece.shape != self._shapes[name]:
+                raise CheckpointError(f"{shard.name}: {name!r} is {piece.shape}; config.json says {self._shapes[name]}")
+            if not piece.dtype.is_floating_point:
+                raise CheckpointError(f"{shard.name}: {name!r} is {piece.dtype}, expected floats; {AS_IT_IS}")
+            weights[name] = piece.shape
+        target = self._target / shard.name
+        write_file(target, weights, file, self._policy, method=self._method, n_threads=self._n_threads)
 
     def finish(self) -> None:
         """Checks that nothing is missing, then writes the index and the small files; raises CheckpointError."""
-        weight_map: dict[str, str] = {}
-        total = 0
-        for path in sorted(self._target.glob("*.safetensors")):
-            for name, entry in SafetensorsFile(path).entries.items():
-                weight_map[name] = path.name
-                total += entry.end - entry.start
-        expected = [name for weight, shape in self._shapes.items() for name, _, _ in self._stored(weight, shape)]
-        missing = [name for name in expected if name not in weight_map]
+        found = write_index(self._target, sorted(path.name for path in self._target.glob("*.safetensors")))
+        shapes = self._suited(found)
+        missing = [
+            item.name
+            for weight, shape in shapes.items()
+            for item in stored_tensors(weight, shape, self._policy)
+            if item.name not in found
+        ]
         if missing:
             raise CheckpointError(f"{len(missing)} tensors are not in any file, first {missing[0]!r}")
-        for file in sorted(self._source.iterdir()):
-            if file.suffix in SMALL_SUFFIXES and file.name not in ("config.json", INDEX_FILE):
-                shutil.copyfile(file, self._target / file.name)
-        section = PackQuantized(storage_groups(self._shapes, self._policy)).to_config()
-        for name, content in (
-            (INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map}),
-            ("config.json", self._config | {"quantization_config": section}),
-        ):
-            (self._target / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        copy_small_files(self._source, self._target)
+        content = quantised_config(self._raw_config, shapes, self._policy)
+        (self._target / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
-    def _plan(self, names: list[str]) -> tuple[dict[str, Piece], bytes]:
-        """Where each tensor goes, and the file's header. Wide numbers first, so that all are aligned."""
-        found = [item for name in names for item in self._stored(name, self._shapes[name])]
-        found.sort(key=lambda item: -item[1].itemsize)
-        plan: dict[str, Piece] = {}
-        start = 0
-        entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
-        for name, dtype, shape in found:
-            plan[name] = piece = Piece(dtype, shape, start)
-            entries[name] = {
-                "dtype": DTYPE_NAMES[dtype],
-                "shape": shape,
-                "data_offsets": [start, start + piece.n_bytes],
-            }
-            start += piece.n_bytes
-        text = json.dumps(entries, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
-        return plan, len(text).to_bytes(8, "little") + text
+    def _suited(self, names: Iterable[str]) -> dict[str, Shape]:
+        """The tensors that there have to be: those of the voice only where there is any of them."""
+        has_voice = any(name.startswith(VOICE_PREFIXES) for name in names)
+        return self._shapes if has_voice else expected_tensors(self._config.without_voice)
 
-    def _stored(self, name: str, shape: Shape) -> list[tuple[str, torch.dtype, Shape]]:
-        """Names, number types and shapes of what stands for one weight."""
-        spec = self._policy.spec_of(name, shape)
-        if spec is None:
-            return [(name, torch.bfloat16, shape)]
-        stored = PackQuantized(((None, spec),)).tensors_of(name, shape, ()) or {}
-        return [(key, _dtype_of(key), stored_shape) for key, stored_shape in stored.items()]
-
-    def _block(self, writer: _Writer, name: str, tensor: Tensor, rows: slice) -> None:
-        spec = self._policy.spec_of(name, self._shapes[name])
-        block = tensor[rows] if tensor.ndim else tensor
-        if spec is None:
-            writer.put(name, block.to(torch.bfloat16), rows.start)
-            return
-        try:
-            packed = quantize(block, spec, method=self._method)
-        except ValueError as error:
-            raise CheckpointError(f"{name}: {error}") from error
-        for key, data in PackQuantized.write(name, packed).items():
-            if key.endswith(".weight_shape"):
-                data = torch.tensor(tensor.shape, dtype=torch.int64)
-                writer.put(key, data, 0)
-            else:
-                first = rows.start // _rows_per_stored(key, spec)
-                writer.put(key, data, first)
+    def _check_index(self, names: set[str]) -> None:
+        """Before the weights come: the index names them all, and none that is quantised already."""
+        quantised = next((name for name in sorted(names) if name.endswith(QUANTISED_ENDS)), None)
+        if quantised is not None:
+            raise CheckpointError(f"{INDEX_FILE}: {quantised!r} is quantised already; {AS_IT_IS}")
+        self._shapes = self._suited(names)
+        missing = [name for name in self._shapes if name not in names and fused_name(name) not in names]
+        if missing:
+            raise CheckpointError(
+                f"{INDEX_FILE} lacks {len(missing)} tensors that config.json names, first {missing[0]!r}; "
+                "get it from another publisher"
+            )
 
 
-class _Writer:
-    """Puts rows of tensors in their places; any thread may call it."""
+class _File:
+    """The weights of one source file under their published names."""
 
-    def __init__(self, out: BinaryIO, data_start: int, plan: dict[str, Piece]) -> None:
-        self._out, self._data_start, self._plan = out, data_start, plan
-        self._lock = threading.Lock()
+    def __init__(self, path: Path) -> None:
+        self._file = SafetensorsFile(path)
+        self.pieces = published_pieces(self._file.entries)
 
-    def put(self, name: str, data: Tensor, first_row: int) -> None:
-        piece = self._plan[name]
-        content = data.contiguous().flatten().view(torch.uint8).numpy().data
-        with self._lock:
-            self._out.seek(self._data_start + piece.start + first_row * piece.row_bytes)
-            self._out.write(content)
+    def tensor(self, name: str) -> Tensor:
+        piece = self.pieces[name]
+        return piece.of(self._file.tensor(piece.stored))
 
-
-def _blocks(shape: torch.Size) -> list[slice]:
-    if len(shape) < 1 or shape.numel() == 0:
-        return [slice(0, 0)] if len(shape) else [slice(0, 1)]
-    per_row = max(shape.numel() // shape[0], 1)
-    step = max(BLOCK_ELEMENTS // per_row // ROWS_STEP, 1) * ROWS_STEP
-    return [slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step)]
-
-
-def _dtype_of(key: str) -> torch.dtype:
-    if key.endswith(".weight_scale"):
-        return torch.bfloat16
-    return torch.int64 if key.endswith(".weight_shape") else torch.int32
-
-
-def _rows_per_stored(key: str, spec: QuantSpec) -> int:
-    """Rows of the weight in one row of what is stored: zero points are packed along the rows."""
-    return spec.levels_per_word if key.endswith(".weight_zero_point") else 1
+    def release(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._file.release(self.pieces[name].stored)

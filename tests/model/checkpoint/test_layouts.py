@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -135,6 +136,29 @@ def without_voice(tensors: Tensors) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if name.startswith("thinker.")}
 
 
+def as_transformers_saves(folder: Path, part: str = "", *, original: bool) -> None:
+    """Read and saved again by the installed transformers, the whole of it or the Thinker."""
+    whole = transformers.Qwen3OmniMoeForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    (folder / "model.safetensors").unlink()
+    saved = whole.get_submodule(part)
+    saved.save_pretrained(folder, save_original_format=original)
+
+
+def nested(tensors: Tensors) -> Tensors:
+    """As `save_original_format=False` of later versions names what it fuses."""
+
+    def inside(name: str) -> str:
+        if name.startswith("thinker.model."):
+            return name.replace("thinker.model.", "thinker.model.language_model.")
+        return name.replace("thinker.", "thinker.model.") if "_tower." in name or ".visual." in name else name
+
+    return {inside(name): tensor for name, tensor in tensors.items()}
+
+
+def twice(tensors: Tensors) -> Tensors:
+    return tensors | {"model.norm.weight": tensors["thinker.model.norm.weight"] + 1}
+
+
 def thinker_alone(folder: Path) -> None:
     change_tensors(folder, lambda t: {n.removeprefix("thinker."): x for n, x in without_voice(t).items()})
     change(folder, "config.json", lambda c: c["thinker_config"] | {"model_type": "qwen3_omni_moe_thinker"})
@@ -236,6 +260,15 @@ LAYOUTS = [
         "'image_processor' is missing|'feature_extractor' is missing",
     ),
     Layout("fused experts", lambda folder: change_tensors(folder, fuse_experts), "same"),
+    Layout("fused experts, all inside model", lambda f: change_tensors(f, lambda t: nested(fuse_experts(t))), "same"),
+    Layout("saved by transformers", lambda f: as_transformers_saves(f, original=True), "same"),
+    Layout("saved by transformers in its own format", lambda f: as_transformers_saves(f, original=False), "same"),
+    Layout(
+        "the Thinker alone, saved by transformers in its own format",
+        lambda f: as_transformers_saves(f, "thinker", original=False),
+        "text",
+    ),
+    Layout("a tensor under two names", lambda folder: change_tensors(folder, twice), "is there twice"),
     Layout("rope_type mrope in rope_parameters", edit_config(newer_rope), "same"),
     Layout("dtype spelt torch.float32", set_all(dtype="torch.float32"), "same"),
     Layout("torch_dtype", renamed("dtype", "torch_dtype"), "same"),

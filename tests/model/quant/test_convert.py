@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from commands.models.planning import main
 from model.bench.random_checkpoint import write_sized
 from model.checkpoint.config import load_config
+from model.checkpoint.files import INDEX_FILE
 from model.checkpoint.tensors import expected_tensors
 from model.errors import CheckpointError
-from model.quant.convert import INDEX_NAME, Progress, quantize_checkpoint
+from model.quant.convert import Progress, quantize_checkpoint
 from model.quant.formats import PackQuantized, stored_format
 from model.quant.parts import Component, default_policy
 
@@ -37,7 +38,7 @@ def test_every_weight_is_written_and_close(checkpoint: Path, tmp_path: Path) -> 
     assert 0 < errors[Component.THINKER_EXPERTS].root_mean_square < 0.12
     assert 0 < errors[Component.AUDIO_ENCODER].root_mean_square < 0.01
     shapes = expected_tensors(load_config(tmp_path))
-    index = json.loads((tmp_path / INDEX_NAME).read_text())["weight_map"]
+    index = json.loads((tmp_path / INDEX_FILE).read_text())["weight_map"]
     assert len(set(index.values())) > 3
     source = {}
     for file in checkpoint.glob("*.safetensors"):
@@ -79,7 +80,7 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(checkpoint: Path, tmp_p
     died = subprocess.run([sys.executable, "-c", program, str(checkpoint), str(broken)], timeout=120, check=False)
     assert died.returncode == 9
     assert len(list(broken.glob("*.safetensors"))) == 3
-    (broken / "model-00004-of-00099.partial").write_bytes(b"half a file")
+    (broken / "model-00004-of-00099.safetensors.partial").write_bytes(b"half a file")
     seen: list[Progress] = []
     quantize_checkpoint(checkpoint, broken, policy, shard_bytes=SMALL_SHARD, on_progress=seen.append)
     assert seen[-1].resumed_shards == 3
@@ -107,7 +108,7 @@ def test_a_truncated_source_is_refused(checkpoint: Path, tmp_path: Path) -> None
     (source / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
     weights = next(checkpoint.glob("*.safetensors")).read_bytes()
     (source / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    with pytest.raises(CheckpointError, match="truncated inside"):
+    with pytest.raises(CheckpointError, match="is truncated"):
         quantize_checkpoint(source, tmp_path / "out", default_policy(4, 32))
     (source / "model.safetensors").unlink()
     save_file({"lonely.weight": torch.zeros(2)}, source / "model.safetensors")
