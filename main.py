@@ -130,9 +130,10 @@ def _bench(arguments: list[str]) -> int:
 
             return cpu_bench.main(rest)
         case "machine":
+            from commands.models.measured import keep_speed
             from model.bench import machine as machine_bench
 
-            return machine_bench.main(rest)
+            return machine_bench.main(rest, keep_speed)
         case "memory":
             from model.bench import memory as memory_bench
 

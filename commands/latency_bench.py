@@ -15,6 +15,7 @@ from app.view import Latency
 from commands.checkpoints import ROOT
 from commands.converse import add_engine_options, check_inputs, check_texts, headless_choice
 from commands.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from commands.models.measured import keep_first_sound
 
 STAGES = (
     ("commit_ms", "turn committed, reply asked for"),
@@ -86,6 +87,9 @@ def main(argv: Sequence[str]) -> int:
     if not latencies:
         raise CommandError(EXIT_FAILED, "No reply was spoken, so nothing was measured.", "Try another checkpoint.")
     summary = summarise(latencies)
+    first = summary.get("first_sample_ms")
+    if first is not None and not options.engine and options.quantize == "none":
+        keep_first_sound(view.engine.model, float(first["p50"]) / 1000, int(first["n"]))
     result: dict[str, Any] = {
         "model": view.engine.model,
         "engine": view.engine.url,

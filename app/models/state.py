@@ -135,11 +135,14 @@ def announcement(before: Getting | None, after: Getting) -> str:
 
 def offers_of(content: dict[str, Any]) -> tuple[tuple[Offer, ...], str]:
     """The offers and a line about the machine, from `models list --json`. Raises KeyError or TypeError for another."""
-    here = {str(record["address"]): record for record in content["here"]}
+    here = list(content["here"])
     offers = []
     for entry in content["catalogue"]:
         address = f"hf:{entry['huggingface']}" if entry["huggingface"] else ""
-        record = here.pop(address, None) or here.pop(f"ms:{entry['modelscope']}", None)
+        addresses = (address, f"ms:{entry['modelscope']}")
+        record = next((record for record in here if record["address"] in addresses and not entry["shipped"]), None)
+        if record is not None:
+            here.remove(record)
         advice = entry["advice"]
         offers.append(
             Offer(
@@ -154,7 +157,7 @@ def offers_of(content: dict[str, Any]) -> tuple[tuple[Offer, ...], str]:
                 fits=advice["verdict"] != "does not fit",
             )
         )
-    for record in here.values():
+    for record in here:
         stored = f"stored in {record['bits']} bits" if record["bits"] else "as published"
         words = f"On this disk, {record['n_bytes'] / GB:.2f} GB, {stored}. From {record['address']}."
         offers.append(Offer(record["name"], record["name"], words, record["path"], record["address"], record["bits"]))
@@ -175,11 +178,8 @@ def _words(entry: dict[str, Any], advice: dict[str, Any]) -> str:
     parts.append("It speaks." if entry["speaks"] else "It answers in text only: it has no voice.")
     parts.append(f"For this machine: {advice['verdict']}. {advice['why']}")
     parts += [f"Setting: {line}." for line in advice["settings"]]
-    if advice["first_sound_s"] is not None and advice["verdict"] != "does not fit":
-        factor = advice["real_time_factor"]
-        speed = f", real-time factor {factor:.2f}" if factor is not None else ""
-        what = "sound" if factor is not None else "word"
-        parts.append(f"First {what} after {advice['first_sound_s']:.1f} s{speed} ({advice['speed_is']}).")
+    if advice["speed"] and advice["verdict"] != "does not fit":
+        parts.append(advice["speed"])
     parts.append(f"By {entry['publisher']}, licence {entry['licence']}.")
     return " ".join(parts)
 

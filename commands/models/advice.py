@@ -1,7 +1,9 @@
 """What this machine can expect of a model: fits, with which settings, how fast; each figure measured or derived.
 
-Speed is derived from bytes: a token or a frame of speech cannot take less time than reading the weights that it needs,
-at the rate at which this machine's memory was read a moment ago. It is a bound ("at best"), and it is called that.
+The first sound of a model that `bench latency` has tried here is measured. Else, where `bench machine` has timed this
+processor's products, speed is derived from them. Else it is derived from bytes: a token or a frame of speech cannot
+take less time than reading the weights that it needs, at the rate at which this machine's memory was read a moment ago.
+That is a bound ("at best"), and it is called that.
 """
 
 from __future__ import annotations
@@ -10,24 +12,31 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 
+from commands.models.measured import Measured, read_measured
 from model.checkpoint.config import ModelConfig, parse_config
 from model.device import known_free_bytes
 from model.quant.advice import CARD, HOST_LINK_BYTES_PER_S, Device, fit_plan
-from model.quant.parts import Component
+from model.quant.packing import QuantSpec
+from model.quant.parts import Component, Policy
 from model.quant.plan import CPU_RESERVE_BYTES, GB, Plan, Settings
 from model_hub.catalogue import CATALOGUE, Entry
 from model_hub.store import ModelStore
 
 Verdict = Literal["fits", "fits with settings", "does not fit", "ready", "unknown"]
+AT_BEST = "derived, at best: from the bytes that have to be read"
+BENCH_SHAPE, BENCH_BITS = "30b-a3b", 4
+"""What `bench machine` speaks of."""
 
 FRAME_S = 0.08
 TOKENS_PER_S_OF_SPEECH = 4.0
 END_OF_TURN_S = 0.6
+PUBLISHED_INT4 = Policy(dict.fromkeys((Component.THINKER_EXPERTS, Component.THINKER_ATTENTION), QuantSpec(4, 128)))
+"""How models are stored that others have published in 4 bits: the Thinker's layers alone."""
 PROBE_BYTES = 256 * 2**20
 SPARE_DISK_BYTES = GB
 
@@ -43,6 +52,33 @@ class Machine:
     disk_bytes: int
     n_cores: int
     read_bytes_per_s: float
+    measured: Measured = field(default_factory=Measured)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Seconds from the user's last word to the first sound (without a voice: the first word), and seconds of work per
+    second of speech. None: not known. `..._is`: "measured ..." or "derived ...", with how.
+    """
+
+    first_sound_s: float | None = None
+    first_sound_is: str = ""
+    real_time_factor: float | None = None
+    real_time_factor_is: str = ""
+
+    def words(self, *, speaks: bool) -> str:
+        """A sentence; "" where nothing is known."""
+        parts = []
+        if self.first_sound_s is not None:
+            what = "sound" if speaks else "word"
+            same = self.first_sound_is == self.real_time_factor_is
+            mark = "" if same else f" ({self.first_sound_is})"
+            parts.append(f"first {what} {_short(self.first_sound_s)} s after a question{mark}")
+        if self.real_time_factor is not None:
+            factor = f"{_short(self.real_time_factor)} s of work for a second of speech"
+            parts.append(f"{factor} ({self.real_time_factor_is})")
+        text = ", ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 @dataclass(frozen=True)
@@ -57,9 +93,7 @@ class Advice:
     download_bytes: int = 0
     disk_bytes: int = 0
     memory_bytes: int = 0
-    first_sound_s: float | None = None
-    real_time_factor: float | None = None
-    speed_is: Literal["measured", "derived, at best", ""] = ""
+    expects: Expectation = field(default_factory=lambda: Expectation())
 
 
 def this_machine(store: ModelStore) -> Machine:
@@ -72,39 +106,43 @@ def this_machine(store: ModelStore) -> Machine:
         total = torch.cuda.get_device_properties(device).total_memory
         free = known_free_bytes(device) or total
         name = torch.cuda.get_device_name(device)
-        return Machine(name, True, total, free, disk, cores, _read_rate(device))
+        return Machine(name, True, total, free, disk, cores, _read_rate(device), read_measured())
     free = known_free_bytes(torch.device("cpu")) or 0
     total = _total_memory() or free
-    return Machine(f"processor, {cores} cores", False, total, free, disk, cores, _read_rate(torch.device("cpu")))
+    rate = _read_rate(torch.device("cpu"))
+    return Machine(f"processor, {cores} cores", False, total, free, disk, cores, rate, read_measured())
 
 
 def advise(entry: Entry, machine: Machine, store: ModelStore) -> Advice:
     """What `machine` can expect of a model of the catalogue."""
+    record = next((record for record in store.models() if record.address.endswith(entry.huggingface)), None)
     if entry.shipped:
-        return Advice(entry.name, "ready", "It is here, and runs on any machine.")
+        expects = _tried(Expectation(), entry.name, machine)
+        return Advice(entry.name, "ready", "It is here, and runs on any machine.", expects=expects)
     shape = known_shapes().get(entry.shape)
     if shape is None:
         return Advice(entry.name, "unknown", "How much memory it needs is not known.", download_bytes=entry.n_bytes)
     config = parse_config(_without_voice(shape) if not entry.speaks else shape, CATALOGUE.name)
-    bits = entry.default_bits or 4
     device = CARD if machine.is_card else Device(has_host=False, reserve_bytes=CPU_RESERVE_BYTES)
-    settings = Settings(context=4096, bits=bits)
-    plan = fit_plan(config, settings, machine.free_bytes, device=device)
+    settings = Settings(context=4096, bits=entry.default_bits or 4)
+    spec_of = None if entry.default_bits else PUBLISHED_INT4.spec_of
+    plan = fit_plan(config, settings, machine.free_bytes, device=device, spec_of=spec_of)
     result_bytes = sum(row.card_bytes + row.host_bytes for row in plan.rows if row.name in set(Component))
     disk_bytes = result_bytes if entry.default_bits else entry.n_bytes
     largest_file = min(entry.n_bytes, 5 * GB)
     need = disk_bytes + (largest_file if entry.default_bits else 0) + SPARE_DISK_BYTES
-    sound_s, factor = at_best(config, plan, machine.read_bytes_per_s)
+    expects = expected(entry, config, plan, machine)
+    if record is not None:
+        expects = _tried(expects, record.name, machine)
     facts: dict[str, Any] = {
         "bits": entry.default_bits, "download_bytes": entry.n_bytes, "disk_bytes": disk_bytes,
-        "memory_bytes": plan.card_bytes, "first_sound_s": sound_s, "real_time_factor": factor if entry.speaks else None,
-        "speed_is": "derived, at best",
+        "memory_bytes": plan.card_bytes, "expects": expects,
     }  # fmt: skip
-    memory = f"{plan.card_bytes / GB:.1f} GB of memory; {machine.free_bytes / GB:.1f} GB of {machine.device} are free"
-    is_here = any(record.address.endswith(entry.huggingface) for record in store.models())
+    whose = "of the card's" if machine.is_card else "of"
+    memory = f"{plan.card_bytes / GB:.1f} GB {whose} memory; {machine.free_bytes / GB:.1f} GB are free"
     if not plan.fits and plan.card_bytes > 0.95 * machine.memory_bytes:
         return Advice(entry.name, "does not fit", f"It needs at least {memory}.", **facts)
-    if need > machine.disk_bytes and not is_here:
+    if need > machine.disk_bytes and record is None:
         why = f"It needs {need / GB:.0f} GB of disk while it comes; {machine.disk_bytes / GB:.0f} GB are free."
         return Advice(entry.name, "does not fit", why, **facts)
     if not plan.fits:
@@ -121,6 +159,31 @@ def default_choice(advice: tuple[Advice, ...]) -> str:
         if item.verdict == "fits":
             return item.name
     return next((item.name for item in advice if item.verdict == "ready"), "")
+
+
+def expected(entry: Entry, config: ModelConfig, plan: Plan, machine: Machine) -> Expectation:
+    """Derived from the products that `bench machine` timed where that speaks of this model, else from bytes."""
+    speed = machine.measured.speed
+    if speed is None or machine.is_card or (entry.shape, entry.default_bits) != (BENCH_SHAPE, BENCH_BITS):
+        sound_s, factor = at_best(config, plan, machine.read_bytes_per_s)
+        return Expectation(sound_s, AT_BEST, factor, AT_BEST if factor is not None else "")
+    how = f"derived from the speed that “bench machine” measured here on {machine.measured.speed_day}"
+    if config.talker is None:
+        return Expectation(END_OF_TURN_S + speed.first_word_s, how)
+    return Expectation(END_OF_TURN_S + speed.first_sound_s, how, speed.real_time_factor, how)
+
+
+def _tried(expects: Expectation, name: str, machine: Machine) -> Expectation:
+    """With what `bench latency` measured of this very model, if it has run."""
+    found = machine.measured.first_sounds.get(name)
+    if found is None:
+        return expects
+    how = f"measured here on {found.day}, the middle of {found.n_replies} replies"
+    return replace(expects, first_sound_s=found.seconds, first_sound_is=how)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def at_best(config: ModelConfig, plan: Plan, bytes_per_s: float) -> tuple[float, float | None]:
@@ -157,10 +220,6 @@ def known_shapes() -> dict[str, dict[str, Any]]:
     """Configs by name, as far as they differ from the defaults of the format."""
     shapes: dict[str, dict[str, Any]] = json.loads(CATALOGUE.read_text("utf-8"))["shapes"]
     return shapes
-
-
-def to_json(advice: Advice) -> dict[str, Any]:
-    return asdict(advice)
 
 
 def _without_voice(shape: dict[str, Any]) -> dict[str, Any]:

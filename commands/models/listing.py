@@ -36,7 +36,10 @@ def look(store: ModelStore) -> dict[str, Any]:
     return {
         "machine": asdict(machine),
         "default": default_choice(advice),
-        "catalogue": [vars(entry) | {"advice": asdict(item)} for entry, item in zip(catalogue, advice, strict=True)],
+        "catalogue": [
+            vars(entry) | {"advice": asdict(item) | {"speed": item.expects.words(speaks=entry.speaks)}}
+            for entry, item in zip(catalogue, advice, strict=True)
+        ],
         "here": [asdict(record) | {"path": str(store.path(record.name))} for record in store.models()],
         "unfinished": [_unfinished(item) for item in store.unfinished()],
         "folder": str(store.root),
@@ -55,6 +58,8 @@ def _lines(store: ModelStore) -> list[str]:
     lines = [_about(machine), ""]
     for entry, item in zip(catalogue, advice, strict=True):
         lines += [*_of_model(entry, item, is_default=entry.name == chosen), ""]
+    if machine.measured.speed is None and not machine.is_card:
+        lines += ["“main.py bench machine” times this processor for 20 s; what is expected is closer then.", ""]
     models, unfinished = store.models(), store.unfinished()
     lines.append(f"On this disk ({store.root}):" if models or unfinished else f"Nothing in {store.root} yet.")
     lines += [_of_record(record) for record in models]
@@ -81,28 +86,20 @@ def _of_model(entry: Entry, advice: Advice, *, is_default: bool) -> list[str]:
         else f"{'' if entry.exact_size else 'about '}{entry.n_bytes / GB:.0f} GB"
     )
     bits = f", stored in {entry.default_bits} bits ({advice.disk_bytes / GB:.0f} GB)" if entry.default_bits else ""
-    voice = f"speaks {_some(entry.languages_spoken)}" if entry.speaks else "answers in text only"
+    voice = f"Speaks {_some(entry.languages_spoken)}" if entry.speaks else "Answers in text only"
     words = [
         f"{entry.about} By {entry.publisher}, {entry.licence}; {size}{bits}.",
-        f"{voice.capitalize()}; hears {_some(entry.languages_heard)}.",
+        f"{voice}; hears {_some(entry.languages_heard)}.",
         f"{advice.verdict.capitalize()}. {advice.why}",
         *(f"Setting: {line}." for line in advice.settings),
     ]
-    if advice.first_sound_s is not None and advice.verdict != "does not fit":
-        words.append(_speed(advice))
+    if advice.verdict != "does not fit" and (speed := advice.expects.words(speaks=entry.speaks)):
+        words.append(speed)
     mark = " (the choice for this machine)" if is_default else ""
     lines = [f"{entry.name}: {entry.title}{mark}"]
     for word in words:
         lines += textwrap.wrap(word, 110, initial_indent="  ", subsequent_indent="  ")
     return lines
-
-
-def _speed(advice: Advice) -> str:
-    what = "sound" if advice.real_time_factor is not None else "word"
-    text = f"First {what} {advice.first_sound_s:.1f} s after a question"
-    if advice.real_time_factor is not None:
-        text += f", real-time factor {advice.real_time_factor:.2f}"
-    return f"{text} ({advice.speed_is}: from the bytes that have to be read)."
 
 
 def _of_record(record: Record) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.models.state import offers_of
-from commands.models.advice import Advice, Machine, advise, default_choice, known_shapes
+from commands.models.advice import AT_BEST, END_OF_TURN_S, Advice, Machine, advise, default_choice, known_shapes
 from commands.models.listing import look
+from commands.models.measured import Measured, keep_first_sound, keep_speed, read_measured
+from model.bench.machine import Machine as Speed
 from model.checkpoint.config import parse_config
 from model.checkpoint.tensors import count_parameters, expected_tensors
 from model_hub.catalogue import find, load_catalogue
@@ -64,14 +66,102 @@ def test_the_default_is_what_fits_else_what_is_here(store: ModelStore) -> None:
 
 
 def test_speed_follows_the_memory_and_is_called_derived(store: ModelStore) -> None:
-    slow, fast = of("qwen3-omni", PC, store), of("qwen3-omni", replace(PC, read_bytes_per_s=100e9), store)
+    slow = of("qwen3-omni", PC, store).expects
+    fast = of("qwen3-omni", replace(PC, read_bytes_per_s=100e9), store).expects
     assert slow.real_time_factor is not None
     assert fast.real_time_factor is not None
     assert slow.real_time_factor == pytest.approx(2 * fast.real_time_factor)
-    assert slow.speed_is == "derived, at best"
+    assert slow.first_sound_is == slow.real_time_factor_is == AT_BEST
+    assert slow.words(speaks=True).count("derived, at best") == 1
     thinking = of("qwen3-omni-thinking", PC, store)
-    assert thinking.real_time_factor is None  # it has no voice
-    assert thinking.memory_bytes < slow.memory_bytes
+    assert thinking.expects.real_time_factor is None  # it has no voice
+    assert thinking.expects.words(speaks=False).startswith("First word ")
+    assert thinking.memory_bytes < of("qwen3-omni", PC, store).memory_bytes
+    # What others have packed keeps its Talker in 16 bits, so it takes more than ours.
+    assert of("qwen3-omni-awq", PC, store).memory_bytes > of("qwen3-omni", PC, store).memory_bytes + 5 * GB
+
+
+# ---- what was measured here ------------------------------------------------------------------------------------------
+
+SPEED = Speed(2, "avx2", 30e9, 16e9, 15e9, 285e9, 412e9, 28 * GB)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("commands.models.measured.platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "c"))
+    return tmp_path / "c" / "measured.json"
+
+
+def test_the_speed_test_is_used_once_it_has_run(store: ModelStore, cache: Path) -> None:
+    assert read_measured() == Measured()
+    keep_speed(SPEED)
+    measured = read_measured()
+    assert measured.speed == SPEED
+    machine = replace(PC, measured=measured)
+    ours = of("qwen3-omni", machine, store).expects
+    assert ours.real_time_factor == SPEED.real_time_factor
+    assert ours.first_sound_s == pytest.approx(SPEED.first_sound_s + END_OF_TURN_S)
+    assert "derived from the speed that “bench machine” measured here on " in ours.words(speaks=True)
+    thinking = of("qwen3-omni-thinking", machine, store).expects
+    assert thinking.first_sound_s == pytest.approx(SPEED.first_word_s + END_OF_TURN_S)
+    # It speaks of our int4 on a processor, and of nothing else.
+    assert of("qwen3-omni-awq", machine, store).expects.first_sound_is == AT_BEST
+    assert of("qwen3-omni", replace(CARD, measured=measured), store).expects.first_sound_is == AT_BEST
+
+
+def test_what_was_measured_of_a_model_goes_before_what_is_derived(store: ModelStore, cache: Path) -> None:
+    keep_speed(SPEED)
+    keep_first_sound("flash-mini", 0.25, 20)
+    keep_first_sound("Qwen--Qwen3-Omni-30B-A3B-Instruct-int4", 2.5, 7)
+    machine = replace(PC, measured=read_measured())
+    shipped = of("flash-mini", machine, store).expects
+    assert shipped.words(speaks=True).startswith("First sound 0.25 s after a question (measured here on ")
+    assert of("qwen3-omni", machine, store).expects.first_sound_s != 2.5  # it is not here: that was another folder
+    folder = store.path("Qwen--Qwen3-Omni-30B-A3B-Instruct-int4")
+    folder.mkdir(parents=True)
+    record = {"address": "hf:Qwen/Qwen3-Omni-30B-A3B-Instruct", "revision": "1", "bits": 4, "n_bytes": 1}
+    (folder / "sightline-model.json").write_text(json.dumps(record))
+    here = of("qwen3-omni", machine, store).expects
+    assert (here.first_sound_s, here.real_time_factor) == (2.5, SPEED.real_time_factor)
+    assert "the middle of 7 replies" in here.first_sound_is
+    assert here.real_time_factor_is.startswith("derived from")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", '{"speed": {}}', '{"speed": null}', '{"speed": {"threads": 2}}', '{"first_sounds": {"a": 3}}',
+     '{"speed": {"threads": 2, "kind": "", "read_bytes_per_s": 0, "int4_bytes_per_s": 1, "int8_bytes_per_s": 1, '
+     '"many_rows_flops": 1, "float_flops": 1, "free_bytes": 1}}', '{"first_sounds": {"a": {"seconds": "x"}}}'],
+)  # fmt: skip
+def test_what_cannot_be_understood_was_not_measured(cache: Path, content: str) -> None:
+    keep_speed(SPEED)
+    mine = json.loads(cache.read_text())
+    try:
+        broken = json.loads(content)
+        broken = broken if isinstance(broken, list) else {key: mine[key] for key in ("format", "machine")} | broken
+        cache.write_text(json.dumps(broken))
+    except ValueError:
+        cache.write_text(content)
+    assert read_measured() == Measured()
+    keep_speed(SPEED)
+    assert read_measured().speed == SPEED
+
+
+def test_another_machine_with_the_same_home_has_figures_of_its_own(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_speed(SPEED)
+    monkeypatch.setattr("commands.models.measured.platform.node", lambda: "elsewhere")
+    assert read_measured() == Measured()
+
+
+def test_figures_that_cannot_be_kept_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("commands.models.measured.platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "file"))
+    keep_speed(SPEED)
+    assert "could not be kept" in capsys.readouterr().err
 
 
 def test_the_list_for_programs_is_what_the_page_reads(store: ModelStore) -> None:
