@@ -57,7 +57,6 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 def find(catalogue: tuple[Entry, ...], name: str) -> Entry | None:
     """The entry of this name, or of this repository at Hugging Face or ModelScope."""
-    for entry in catalogue:
-        if not entry.shipped and name.lower() in (entry.name, entry.huggingface.lower(), entry.modelscope.lower()):
-            return entry
-    return None
+    wanted = name.strip().lower()
+    names = ((entry, (entry.name, entry.huggingface.lower(), entry.modelscope.lower())) for entry in catalogue)
+    return next((entry for entry, known in names if wanted and wanted in known), None)

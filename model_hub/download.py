@@ -16,7 +16,7 @@ from model_hub.index import indexed_files
 from model_hub.open_source import open_source, settle
 from model_hub.progress import Meter, Progress
 from model_hub.sources import Address, Source, parse_address
-from model_hub.store import ModelStore, Plan, check_room
+from model_hub.store import ModelStore, Plan, check_room, writing
 from model_hub.transfer import Watch, fetch
 
 SPARE_BYTES = 64 * 2**20
@@ -72,7 +72,7 @@ class Getter:
         """
         name = name or folder_name(address, bits)
         self.report(Progress("looking", "", 0, 0, 0, 0.0, None))
-        with self.store.lock(name):
+        with self.store.lock(name), writing(self.store.root):
             plan, source = self._plan(name, address, bits)
             if plan is None:
                 return self.store.path(name)

@@ -24,6 +24,10 @@ class NetworkError(GetError):
     """The connection failed again and again; what has come is kept."""
 
 
+class FolderError(GetError):
+    """The folder of the models cannot be used."""
+
+
 class DiskFullError(GetError):
     """The disk has not, or no longer, enough room."""
 

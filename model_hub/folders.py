@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from model_hub.errors import NetworkError, NotFoundError, WrongContentsError
 from model_hub.files import SUMS_FILE, Digest, Listing, RemoteFile, is_wanted
-from model_hub.http import CHUNK_BYTES, Web
+from model_hub.http import CHUNK_BYTES, Web, why
 from model_hub.sources import Body, Source
 
 SIZES_HELP = f"Make it there: sha256sum * > {SUMS_FILE}"
@@ -29,14 +29,21 @@ class Folder(Source):
             sums_path = self._path / SUMS_FILE
             sums = parse_sums(sums_path.read_text("utf-8"), str(sums_path)) if sums_path.is_file() else {}
         except (OSError, UnicodeDecodeError) as error:
-            raise NotFoundError(f"{self._path} cannot be read ({error}).", "Look at the folder.") from error
+            raise NotFoundError(f"{self._path} cannot be read ({why(error)}).", "Look at the folder.") from error
         found = tuple(RemoteFile(path.name, path.stat().st_size, sums.get(path.name)) for path in files)
         facts = ((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if is_wanted(path.name))
         return Listing(hashlib.sha256(repr(tuple(facts)).encode()).hexdigest(), found)
 
     @contextmanager
     def open(self, file: RemoteFile, revision: str, offset: int) -> Iterator[Body]:
-        with (self._path / file.name).open("rb") as opened:
+        try:
+            opened = (self._path / file.name).open("rb")
+        except OSError as error:
+            raise NotFoundError(
+                f"{self._path / file.name} cannot be read ({why(error)}).",
+                "Look at the file, then get the model again.",
+            ) from error
+        with opened:
             opened.seek(offset)
             yield Body(offset, iter(lambda: opened.read(CHUNK_BYTES), b""))
 
@@ -55,12 +62,14 @@ class WebFolder(Source):
         except NotFoundError as error:
             raise NotFoundError(f"{self._address} is no repository, and has no {SUMS_FILE}.", SIZES_HELP) from error
         except OSError as error:
-            raise NetworkError(f"{url} does not answer ({error}).", "Look at the network, and try again.") from error
+            raise NetworkError(
+                f"{url} does not answer ({why(error)}).", "Look at the network, and try again."
+            ) from error
         sums = {name: digest for name, digest in parse_sums(text, url).items() if is_wanted(name)}
         try:
             files = tuple(RemoteFile(name, self._size(name), digest) for name, digest in sums.items())
         except OSError as error:
-            raise NetworkError(f"{self._address} does not answer ({error}).", "Try again.") from error
+            raise NetworkError(f"{self._address} does not answer ({why(error)}).", "Try again.") from error
         return Listing(hashlib.sha256(text.encode()).hexdigest(), files)
 
     def open(self, file: RemoteFile, revision: str, offset: int) -> AbstractContextManager[Body]:

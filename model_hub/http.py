@@ -83,6 +83,23 @@ class Web:
         )
 
 
+def why(error: BaseException) -> str:
+    """What the system said, without the wrappings of the libraries above it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        found = next((item for item in (seen, *_inside(seen)) if isinstance(item, OSError) and item.strerror), None)
+        if found is not None:
+            return str(found.strerror)
+        seen = seen.__cause__ or seen.__context__
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _inside(error: BaseException) -> list[object]:
+    """What requests and urllib3 hide in their errors' arguments."""
+    inner = [*error.args, getattr(error, "reason", None)]
+    return [*inner, *(getattr(item, "reason", None) for item in inner)]
+
+
 def _chunks(response: requests.Response) -> Iterator[bytes]:
     """What has come, as it comes: a connection that breaks costs nothing of what it brought before."""
     try:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 from model_hub.errors import AccessError, NetworkError, NotFoundError
 from model_hub.files import Digest, Listing, RemoteFile
-from model_hub.http import Web
+from model_hub.http import Web, why
 from model_hub.sources import HUGGING_FACE, Body, Source
 
 LIST_TIMEOUT_S = 30.0
@@ -54,7 +54,7 @@ class HuggingFace(Source):
             raise NetworkError("HF_HUB_OFFLINE is set, so nothing is fetched.", "Unset it.") from error
         except (HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
             raise NetworkError(
-                f"{self.label} does not answer ({error}).", "Look at the network, and try again."
+                f"{self.label} does not answer ({why(error)}).", "Look at the network, and try again."
             ) from error
         files = []
         for sibling in info.siblings or ():

@@ -6,12 +6,13 @@ ModelScope names branches and tags only, so what pins a revision is the SHA-256 
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 
 from model_hub.errors import AccessError, NetworkError, NotFoundError
 from model_hub.files import Digest, Listing, RemoteFile
-from model_hub.http import Web
-from model_hub.sources import MODELSCOPE, Body, Source
+from model_hub.http import Web, why
+from model_hub.sources import MODELSCOPE, MODELSCOPE_ABROAD, Body, Source
 
 DEFAULT_REVISION = "master"
 
@@ -25,7 +26,10 @@ class ModelScope(Source):
         self.label = f"{repository} at {endpoint.partition('://')[2]}"
         self._repository, self._web = repository, web
         self._token = token
-        self._api = HubApi(endpoint=endpoint, token=token or None)
+        # "" is none; None would take the one that its own login left, which is for its own servers.
+        own = endpoint in (MODELSCOPE, MODELSCOPE_ABROAD)
+        self._api = HubApi(endpoint=endpoint, token=token or (None if own else ""))
+        logging.getLogger("modelscope_hub").setLevel(logging.ERROR)  # its retries; what fails in the end is raised
 
     def listing(self, revision: str) -> Listing:
         from modelscope_hub.errors import AuthenticationError, HubError, NotExistError, PermissionDeniedError
@@ -43,7 +47,7 @@ class ModelScope(Source):
             ) from error
         except (HubError, OSError, ValueError) as error:
             raise NetworkError(
-                f"{self.label} does not answer ({error}).", "Look at the network, and try again."
+                f"{self.label} does not answer ({why(error)}).", "Look at the network, and try again."
             ) from error
         files = tuple(
             RemoteFile(entry.path, int(entry.size), Digest("sha256", entry.sha256))

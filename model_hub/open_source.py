@@ -15,12 +15,14 @@ from model_hub.sources import Address, Source
 
 
 def open_source(address: Address, web: Web, tokens: Mapping[str, str]) -> Source:
-    """`tokens` by service; a bare web address ("web") must have been settled by `settle`."""
+    """`tokens` by the address of the service that each is for: it goes nowhere else. A bare web address ("web") must
+    have been settled by `settle`.
+    """
     match address.service:
         case "huggingface":
-            return HuggingFace(address.repository, web, address.place, tokens.get("huggingface", ""))
+            return HuggingFace(address.repository, web, address.place, tokens.get(address.place, ""))
         case "modelscope":
-            return ModelScope(address.repository, web, address.place, tokens.get("modelscope", ""))
+            return ModelScope(address.repository, web, address.place, tokens.get(address.place, ""))
         case "web":
             return WebFolder(f"{address.place}/{address.repository}", web)
         case "folder":

@@ -17,6 +17,7 @@ Service = Literal["huggingface", "modelscope", "web", "folder"]
 
 HUGGING_FACE = "https://huggingface.co"
 MODELSCOPE = "https://modelscope.cn"
+MODELSCOPE_ABROAD = "https://modelscope.ai"
 _HUGGING_FACE_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _MODELSCOPE_HOSTS = frozenset({"modelscope.cn", "www.modelscope.cn", "modelscope.ai", "www.modelscope.ai"})
 _REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
@@ -90,9 +91,13 @@ def parse_address(text: str, service: Service = "huggingface") -> Address:
     if text.startswith(("http://", "https://")):
         return _web(text)
     folder = Path(text).expanduser()
-    if text and folder.is_dir():
+    try:
+        is_folder, is_file = bool(text) and folder.is_dir(), folder.is_file()
+    except OSError as error:  # a folder above it is closed to this user
+        raise NotFoundError(f"{text} cannot be read ({error.strerror}).", "Look at who may read it.") from error
+    if is_folder:
         return Address("folder", str(folder.resolve()), "")
-    if folder.is_file():
+    if is_file:
         raise NotFoundError(f"{text} is a file.", "Give the folder that holds the model's config.json.")
     if _REPOSITORY.fullmatch(text.partition("@")[0]) and not text.startswith((".", "/", "~")):
         return _repository(text, service)

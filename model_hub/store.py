@@ -6,8 +6,10 @@ folder says where it came from.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +20,15 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
-from model_hub.errors import BusyError, DiskFullError, NotFoundError
+from model_hub.errors import BusyError, DiskFullError, FolderError, NotFoundError
 from model_hub.files import Digest, RemoteFile
 
 RECORD_FILE = "sightline-model.json"
 PLAN_FILE = "plan.json"
 GETTING = ".getting"
 FORMAT = 1
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NAME = re.compile(r"\w[\w.+-]*", re.ASCII)
 
 
 def default_root() -> Path:
@@ -64,6 +68,24 @@ class Unfinished:
     name: str
     plan: Plan
     n_bytes_there: int
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the system says of the disk becomes a sentence: DiskFullError or FolderError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise DiskFullError(
+                f"The disk of {folder} is full.",
+                "What has come is kept: free some room and get the model again, it goes on from there.",
+            ) from error
+        at = f" ({error.filename})" if error.filename else ""
+        raise FolderError(
+            f"{folder} cannot be used: {error.strerror or error}{at}.",
+            "Give a folder that you may write to with --folder.",
+        ) from error
 
 
 class ModelStore:
@@ -136,11 +158,15 @@ class ModelStore:
         return target
 
     def remove(self, name: str) -> int:
-        """Deletes a model and what was begun of it; returns the bytes that are free now. Raises NotFoundError."""
-        places = [place for place in (self.path(name), self.getting(name)) if place.is_dir()]
+        """Deletes a model and what was begun of it; returns the bytes that are free now.
+
+        Raises NotFoundError, BusyError, FolderError.
+        """
+        with writing(self.root):
+            places = [place for place in (self.path(name), self.getting(name)) if place.is_dir()]
         if not name or Path(name).name != name or name.startswith(".") or not places:
             raise NotFoundError(f"There is no model {name!r} here.", "See “models list”.")
-        with self.lock(name):
+        with self.lock(name), writing(self.root):
             n_bytes = sum(_n_bytes(place) for place in places)
             # Out of sight first: a deletion that is killed leaves nothing that looks like a model.
             waste = self.root / GETTING / f".deleted-{name}-{os.getpid()}"
@@ -152,14 +178,22 @@ class ModelStore:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """One process at a time gets or removes a model. A killed one leaves no lock behind. Raises BusyError."""
+        """One process at a time gets or removes a model. A killed one leaves no lock behind.
+
+        Raises BusyError, NotFoundError for what cannot be a folder's name, FolderError, DiskFullError.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise NotFoundError(
+                f"{name!r} cannot be the name of a model.", "Use letters, digits, dots and dashes, a letter first."
+            )
         folder = self.root / GETTING
-        folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f".{name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BusyError(f"{name} is being got by another process.", "Wait for it, or end it.") from error
+        with writing(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise BusyError(f"{name} is being got by another process.", "Wait for it, or end it.") from error
         try:
             for left in folder.glob(".deleted-*"):
                 shutil.rmtree(left, ignore_errors=True)

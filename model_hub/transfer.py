@@ -6,7 +6,6 @@ killed leaves a `.part` that the next one reads once (for the checksum) and cont
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +15,16 @@ from typing import BinaryIO
 
 import requests
 
-from model_hub.errors import DiskFullError, GetError, NetworkError, WrongContentsError
+from model_hub.errors import GetError, NetworkError, WrongContentsError
 from model_hub.files import Digest, Hash, RemoteFile
 from model_hub.http import SizeError
 from model_hub.sources import Source
+from model_hub.store import NO_SPACE
 
 TRIES_WITHOUT_A_BYTE = 6
 TRIES_WITH_WRONG_CONTENTS = 3
 LONGEST_WAIT_S = 30.0
 _READ_BYTES = 1 << 20
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ class Watch:
 def fetch(source: Source, file: RemoteFile, revision: str, folder: Path, watch: Watch) -> Path:
     """`folder`/NAME, whole and verified. Nothing is fetched when it is there already.
 
-    Raises NetworkError, WrongContentsError, DiskFullError, AccessError, NotFoundError; what has come is kept.
+    Raises NetworkError, WrongContentsError, AccessError, NotFoundError, and OSError for what this disk does not take;
+    what has come is kept.
     """
     path = folder / file.name
     if path.exists():
@@ -55,9 +55,9 @@ def fetch(source: Source, file: RemoteFile, revision: str, folder: Path, watch: 
         except GetError:
             raise
         except (SizeError, OSError, HTTPException, requests.RequestException) as error:
-            full = _as_full(error, folder)
-            if full is not None:
-                raise full from error
+            # Errors of this disk: it is full, or (they name a file) it does not let us write.
+            if isinstance(error, OSError) and (error.errno in NO_SPACE or error.filename is not None):
+                raise
             idle = 0 if _length(part) > had else idle + 1
             if isinstance(error, SizeError):
                 wrong += 1
@@ -133,15 +133,6 @@ def _length(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _as_full(error: BaseException, folder: Path) -> DiskFullError | None:
-    if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
-        return None
-    return DiskFullError(
-        f"The disk of {folder} is full.",
-        "What has come is kept: free some room and get the model again, it goes on from there.",
-    )
 
 
 def _wrong(source: Source, what: str) -> WrongContentsError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from commands.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
 
 PLANNING = ("plan", "quantize")
+COMMANDS = ("list", "get", "remove", "token")
 EXIT_NOT_FOUND = 3
 EXIT_ACCESS = 4
 EXIT_NETWORK = 5
@@ -42,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
         from commands.models import planning
 
         return planning.main(arguments)
+    if arguments[0] not in COMMANDS:
+        raise CommandError(EXIT_USAGE, f"There is no command {arguments[0]!r}.", "Commands: main.py models --help")
     options = _parser().parse_args(arguments)
     if options.command == "list":
         from commands.models import listing
@@ -106,6 +109,9 @@ def _get(options: argparse.Namespace) -> int:
             if options.json:
                 teller.failed(error.message, error.remedy)
             raise CommandError(codes.get(type(error), EXIT_FAILED), error.message, error.remedy) from error
+        except KeyboardInterrupt:
+            remedy = "What has come is kept; the same command goes on."
+            raise CommandError(EXIT_INTERRUPTED, "Stopped.", remedy) from None
     return EXIT_OK
 
 
@@ -124,8 +130,11 @@ def _remove(options: argparse.Namespace) -> int:
     store = ModelStore(options.folder)
     try:
         n_bytes = store.remove(options.name)
-    except (GetError, OSError) as error:
-        raise CommandError(EXIT_FAILED, str(error)) from error
+    except GetError as error:
+        if options.json:
+            failed = {"event": "failed", "message": error.message, "remedy": error.remedy}
+            sys.stdout.write(json.dumps(failed) + "\n")
+        raise CommandError(EXIT_FAILED, error.message, error.remedy) from error
     if options.json:
         sys.stdout.write(json.dumps({"event": "removed", "name": options.name, "bytes": n_bytes}) + "\n")
     else:

@@ -10,12 +10,15 @@ from app.settings import SettingsStore, config_dir
 from commands.models.bars import Teller
 from model_hub.catalogue import Entry, find, load_catalogue
 from model_hub.download import Converter, Getter, folder_name
+from model_hub.errors import NotFoundError
 from model_hub.progress import Progress
-from model_hub.sources import Address, Service, parse_address
+from model_hub.sources import HUGGING_FACE, MODELSCOPE, MODELSCOPE_ABROAD, Address, Service, parse_address
 from model_hub.store import ModelStore
 
 HUB_KEYS = {"huggingface": "hub huggingface", "modelscope": "hub modelscope"}
 """Under which names `Keys` holds the tokens of the services."""
+PLACES = {HUGGING_FACE: "huggingface", MODELSCOPE: "modelscope", MODELSCOPE_ABROAD: "modelscope"}
+"""Where these tokens may go."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,10 @@ class Wish:
 
 def get(wish: Wish, root: Path | None, teller: Teller) -> Path:
     """The folder of the finished model. Raises GetError."""
-    entry = find(load_catalogue(), wish.what)
+    catalogue = load_catalogue()
+    if any(entry.shipped and entry.name == wish.what for entry in catalogue):
+        raise NotFoundError(f"{wish.what} comes with Sightline.", "There is nothing to get.")
+    entry = find(catalogue, wish.what)
     address = parse_address(wish.what, wish.service) if entry is None else _address(entry, wish.service)
     bits = _bits(wish, entry)
     store = ModelStore(root)
@@ -43,7 +49,7 @@ def get(wish: Wish, root: Path | None, teller: Teller) -> Path:
         teller.tell(progress)
 
     keys = Keys(config_dir())
-    tokens = {service: token for service, name in HUB_KEYS.items() if (token := keys.get(name))}
+    tokens = {place: token for place, service in PLACES.items() if (token := keys.get(HUB_KEYS[service]))}
     getter = Getter(store, tokens=tokens, report=report, inspect=_inspect)
     name = wish.name or folder_name(address, bits)
     path = getter.get(address, bits=bits, converter=_converter(bits), name=name)
@@ -54,9 +60,10 @@ def get(wish: Wish, root: Path | None, teller: Teller) -> Path:
 
 
 def _address(entry: Entry, service: Service) -> Address:
-    repository = entry.modelscope if service == "modelscope" and entry.modelscope else entry.huggingface
-    address = parse_address(repository, service)
-    return address
+    repository = entry.modelscope if service == "modelscope" else entry.huggingface
+    if not repository:
+        raise NotFoundError(f"{entry.name} is not at {service}.", "Get it without --from.")
+    return parse_address(repository, service)
 
 
 def _bits(wish: Wish, entry: Entry | None) -> int | None:

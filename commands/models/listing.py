@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commands.errors import EXIT_OK
+from commands.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from commands.models.advice import Advice, Machine, advise, default_choice, this_machine
 from model_hub.catalogue import Entry, load_catalogue
 from model_hub.store import ModelStore, Record, Unfinished
@@ -20,11 +20,19 @@ GB = 1e9
 def run(*, as_json: bool, root: Path | None) -> int:
     """Writes the list."""
     store = ModelStore(root)
-    content = look(store)
+    if store.root.exists() and not store.root.is_dir():
+        raise CommandError(EXIT_USAGE, f"{store.root} is a file.", "Give the folder where models lie.")
+    try:
+        content = look(store)
+        lines = [] if as_json else _lines(store)
+    except OSError as error:
+        raise CommandError(
+            EXIT_FAILED, f"{error.filename} cannot be read ({error.strerror}).", "Look at who may read it."
+        ) from error
     if as_json:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
-        sys.stdout.write("\n".join(_lines(store)) + "\n")
+        sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_OK
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 
 from model.checkpoint.config import parse_config
+from model.checkpoint.json_file import read_json
+from model.checkpoint.place import checkpoint_folder
 from model.device import known_free_bytes
-from model.errors import ConfigError, ModelError
+from model.errors import ModelError
 from model.memory import CACHE_BITS
 from model.quant.advice import CARD, fit_plan
 from model.quant.check import HOST
@@ -31,7 +33,11 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (ModelError, OSError, ValueError) as error:
+    except OSError as error:
+        where = error.filename or getattr(arguments, "target", "")
+        sys.stderr.write(f"models {arguments.command}: {where}: {error.strerror or error}; look at the folder\n")
+        return 1
+    except (ModelError, ValueError) as error:
         sys.stderr.write(f"models {arguments.command}: {error}\n")
         return 1
 
@@ -75,11 +81,9 @@ def _storage_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    path: Path = arguments.config / "config.json" if arguments.config.is_dir() else arguments.config
-    try:
-        config = parse_config(json.loads(path.read_text()), str(path))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}: not JSON ({error}); give the checkpoint's config.json") from error
+    given: Path = arguments.config
+    path = given if given.suffix == ".json" else checkpoint_folder(given) / "config.json"
+    config = parse_config(read_json(path, "give the checkpoint's config.json"), str(path))
     if arguments.context < 1:
         raise ValueError(f"--context is {arguments.context}; it must be at least 1")
     settings = Settings(

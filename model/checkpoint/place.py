@@ -19,6 +19,13 @@ _NO_GGUF = (
 
 def checkpoint_folder(given: Path | str) -> Path:
     """The folder that holds config.json. Raises ConfigError."""
+    try:
+        return _found(given)
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read ({error.strerror}); look at who may read it") from error
+
+
+def _found(given: Path | str) -> Path:
     path = Path(given).expanduser()
     if path.is_file():
         if path.suffix == ".gguf":

@@ -54,7 +54,10 @@ class SafetensorsFile:
             size = path.stat().st_size
             file = path.open("rb")
         except OSError as error:
-            raise CheckpointError(f"{path} cannot be read ({error.strerror}); download the checkpoint again") from error
+            remedy = (
+                "look at who may read it" if isinstance(error, PermissionError) else "download the checkpoint again"
+            )
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
         with file:
             start = file.read(8)
             if start.startswith(PICKLE_STARTS):

@@ -112,8 +112,65 @@ def test_a_token_goes_into_the_keyring_where_there_is_one(tmp_path: Path, monkey
     assert not (tmp_path / "config" / "sightline" / "keys.json").exists()
 
 
-def test_what_cannot_be_got_has_its_exit_code(tmp_path: Path) -> None:
-    for what, code in (("nothing", cli.EXIT_NOT_FOUND), ("hf+http://127.0.0.1:9/a/b", cli.EXIT_NETWORK)):
-        with pytest.raises(CommandError) as caught:
-            run("get", what, "--folder", str(tmp_path / "models"))
-        assert caught.value.code == code
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nothing"], cli.EXIT_NOT_FOUND, "'nothing' is no folder here, no name of the catalogue"),
+        ([""], cli.EXIT_NOT_FOUND, "'' is no folder here"),
+        (["flash-mini"], cli.EXIT_NOT_FOUND, "comes with Sightline"),
+        (["qwen3-omni-awq", "--from", "modelscope"], cli.EXIT_NOT_FOUND, "is not at modelscope. Get it without --from"),
+        (["hf:x"], cli.EXIT_NOT_FOUND, "Give OWNER/NAME"),
+        (["https://huggingface.co/Qwen"], cli.EXIT_NOT_FOUND, "ends in /OWNER/NAME"),
+        (["{tmp}/file"], cli.EXIT_NOT_FOUND, "is a file. Give the folder"),
+        (["{tmp}/empty"], cli.EXIT_UNSUITABLE, "no safetensors. Get the safetensors"),
+        (["{tmp}/gguf"], cli.EXIT_UNSUITABLE, "GGUF of this family has the Thinker without the Talker"),
+        (["{hub}", "--name", "../../evil"], cli.EXIT_NOT_FOUND, "cannot be the name of a model. Use letters"),
+        (["{hub}", "--name", ".hidden"], cli.EXIT_NOT_FOUND, "cannot be the name of a model. Use letters"),
+        (["{hub}", "--folder", "{tmp}/file"], 1, "file cannot be used: Not a directory"),
+        (["hf+http://127.0.0.1:9/a/b"], cli.EXIT_NETWORK, "does not answer (Connection refused). Look at the network"),
+        (["ms+http://127.0.0.1:9/a/b"], cli.EXIT_NETWORK, "does not answer (Connection refused). Look at the network"),
+    ],
+    ids=lambda value: " ".join(value) or "nothing at all" if isinstance(value, list) else "",
+)
+def test_what_cannot_be_got_says_why_and_what_to_do(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+) -> None:
+    monkeypatch.setattr("modelscope_hub._legacy_api.time.sleep", lambda _s: None)  # between its tries
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "gguf").mkdir()
+    (tmp_path / "gguf" / "thinker.Q4_K.gguf").write_bytes(b"GGUF")
+    given = [text.format(tmp=tmp_path, hub=hub.folder) for text in arguments]
+    with pytest.raises(CommandError) as caught:
+        run("get", *(given if "--folder" in given else [*given, "--folder", str(tmp_path / "models")]))
+    assert words in str(caught.value)
+    assert caught.value.code == code
+    assert ModelStore(tmp_path / "models").models() == ()
+    assert not (tmp_path.parent / "evil").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="an administrator may read everything")
+@pytest.mark.parametrize("closed", ["", "config.json", "model-00003-of-00007.safetensors"])
+def test_what_may_not_be_read_is_named(hub: Hub, tmp_path: Path, closed: str) -> None:
+    path = hub.folder / closed
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with pytest.raises(CommandError, match=r"cannot be read \(Permission denied\)\. Look at") as caught:
+            run("get", str(hub.folder), "--folder", str(tmp_path / "models"))
+    finally:
+        path.chmod(mode)
+    assert caught.value.code == cli.EXIT_NOT_FOUND
+
+
+def test_a_command_that_there_is_not(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"There is no command 'bogus'. Commands: main.py models --help"):
+        run("bogus")
+    assert run("--help") == 0
+    assert "quantize" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match=r"is a file\. Give the folder where models lie"):
+        run("list", "--folder", str(tmp_path / "file"))
+    with pytest.raises(CommandError, match="There is no model 'nope' here"):
+        run("remove", "nope", "--json", "--folder", str(tmp_path / "models"))
+    assert json.loads(capsys.readouterr().out)["remedy"] == "See “models list”."

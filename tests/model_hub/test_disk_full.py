@@ -1,4 +1,4 @@
-"""A disk that is really full: a tmpfs of one megabyte, then of a hundred."""
+"""A disk that is really full: a small tmpfs, then a larger one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from model.bench.random_checkpoint import write_random_checkpoint
+from model.bench.random_config import make_tokenizer, random_config
+from model.quant.parts import default_policy
+from model.quant.shardwise import ShardQuantizer
 from model_hub.store import ModelStore
 from tests.model_hub.conftest import WANTED, write_repository
 from tests.model_hub.hub_server import serve_hub
@@ -25,7 +29,11 @@ from model_hub.store import ModelStore
 if sys.argv[3] == "unchecked":
     download.check_room = lambda *_: None  # the disk fills up after it was looked at
 try:
-    print(download.Getter(ModelStore(Path(sys.argv[2])), wait=lambda _s: None).get(parse_address(sys.argv[1])))
+    bits = int(sys.argv[4]) if sys.argv[4:] else None
+    if bits:
+        from commands.models.conversion import ShardConversion
+    getter = download.Getter(ModelStore(Path(sys.argv[2])), wait=lambda _s: None)
+    print(getter.get(parse_address(sys.argv[1]), bits=bits, converter=ShardConversion(bits) if bits else None))
 except DiskFullError as error:
     print(error)
     raise SystemExit(6)
@@ -83,3 +91,55 @@ def test_a_full_disk_is_named_and_the_download_goes_on(tmp_path: Path) -> None:
         for name in WANTED:
             assert (tmp_path / "got" / name).read_bytes() == (hub.folder / name).read_bytes()
         assert ModelStore(tmp_path).record("got") is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(_mounts() is None, reason="this system lets nobody mount a tmpfs")
+def test_a_disk_that_fills_up_during_a_conversion(tmp_path: Path) -> None:
+    """A result does not fit beside its source, and nothing of it looks whole; with more room it goes on."""
+    disk, source = tmp_path / "disk", tmp_path / "repository"
+    disk.mkdir()
+    source.mkdir()
+    script = tmp_path / "get.py"
+    script.write_text(GET)
+    prefix = _mounts()
+    assert prefix is not None
+    tokenizer = make_tokenizer()
+    write_random_checkpoint(source, random_config(tokenizer), tokenizer, n_shards=2)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    quantizer = ShardQuantizer(source, whole, default_policy(8, 128))
+    names = sorted(path.name for path in source.glob("*.safetensors"))
+    for name in names:
+        quantizer.convert(source / name)
+    small = sum(path.stat().st_size for path in source.iterdir() if path.suffix != ".safetensors")
+    sources = [(source / name).stat().st_size for name in names]
+    results = [(whole / name).stat().st_size for name in names]
+    size = small + sources[0] + results[0] // 2
+    with serve_hub(source) as hub:
+        get = f"{sys.executable} {script} hf+{hub.url}/{hub.repository} {disk}/models"
+        steps = f"""
+            set -e
+            mount -t tmpfs -o size={size // 1024}k none {disk}
+            {get} unchecked 8 && exit 1 || test $? = 6
+            ls {disk}/models/.getting/tiny--flash-int8/result
+            test ! -e {disk}/models/tiny--flash-int8
+            mount -o remount,size=100m {disk}
+            {get} checked 8
+            cp -r {disk}/models/tiny--flash-int8 {tmp_path}/got
+        """
+        done = subprocess.run(
+            [*prefix, "sh", "-c", steps],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            env=dict(os.environ) | {"PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "is full. What has come is kept" in done.stdout.splitlines()[0]
+        assert [line for line in done.stdout.splitlines() if line.endswith(".safetensors")] == []
+        assert hub.n_bytes_sent == small + sum(sources)  # nothing came twice
+    for name in names:
+        assert (tmp_path / "got" / name).read_bytes() == (whole / name).read_bytes()

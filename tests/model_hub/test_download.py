@@ -84,7 +84,10 @@ def test_a_token_goes_to_the_hub_and_not_to_where_it_redirects(hub: Hub, tmp_pat
     getter = getter_for(tmp_path / "models")
     with pytest.raises(AccessError):
         getter.get(address_of(hub))
-    getter.tokens = {"huggingface": "secret"}
+    getter.tokens = {"https://huggingface.co": "secret"}
+    with pytest.raises(AccessError):
+        getter.get(address_of(hub))  # a mirror is not given what is for another place
+    getter.tokens = {hub.url: "secret"}
     check_whole(getter.get(address_of(hub)), hub)
     assert hub.leaked == 0
 

@@ -88,7 +88,7 @@ def test_a_gated_repository_says_how_to_get_in(hub: Hub) -> None:
     address = parse_address(f"hf+{hub.url}/{hub.repository}")
     with pytest.raises(AccessError, match="token"):
         settle(address, Web(), {})
-    assert settle(address, Web(), {"huggingface": "secret"})[2].files
+    assert settle(address, Web(), {hub.url: "secret"})[2].files
 
 
 @pytest.mark.parametrize("name", ["tiny/other", "other/flash"])

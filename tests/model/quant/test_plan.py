@@ -99,4 +99,4 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--config", str(tmp_path / "none.json")]) == 1
     path.write_text("{")
     assert main(["plan", "--config", str(path)]) == 1
-    assert "not JSON" in capsys.readouterr().err
+    assert "not valid JSON" in capsys.readouterr().err
