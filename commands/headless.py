@@ -195,7 +195,7 @@ class Headless:
         """Until the engine is loaded and the first picture has come."""
         self._wait(lambda view: view.phase in REST, "The engine was not ready")
         voice, voices = self.choice.voice, self.view.engine.voices
-        if voice and voices and voice not in voices:
+        if voice and voices and voice.lower() not in {name.lower() for name in voices}:
             raise CommandError(EXIT_USAGE, f"There is no voice {voice!r}.", f"Voices: {', '.join(voices)}.")
         if not self.choice.watch:
             return

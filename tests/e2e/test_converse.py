@@ -234,6 +234,13 @@ def test_an_unknown_voice_is_named_with_those_that_there_are(home: Path, tmp_pat
     assert "ethan, chelsie" in done.stderr
 
 
+def test_a_voice_is_found_however_it_is_written(home: Path, tmp_path: Path) -> None:
+    with engine_server() as url:
+        remote = ("--out", str(tmp_path), "--engine", url, "--token", TOKEN)
+        done = converse(home, "--text", "hello", "--voice", "Chelsie", *remote)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_unreadable_picture(home: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     with engine_server() as url:

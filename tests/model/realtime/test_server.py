@@ -131,6 +131,24 @@ def test_the_client_may_speak_before_the_model_is_loaded() -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [TypeError("NoneType is no list"), KeyError("rope"), RecursionError("too deep"), OSError("a")],
+)
+def test_any_exception_while_loading_ends_the_engine(error: Exception) -> None:
+    async def test() -> None:
+        def load() -> ScriptedFlash:
+            raise error
+
+        async with serving(load) as (server, url), connected(url) as client:
+            told = (await client.next())["error"]
+            assert told["code"] == "model_load_failed"
+            assert str(error) in told["message"]
+            assert (await server.failed()).exit_code == 3
+
+    run(test)
+
+
 def test_a_model_that_cannot_be_loaded_is_told_to_the_client() -> None:
     async def test() -> None:
         def load() -> ScriptedFlash:
