@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from model.quant.shardwise import ShardQuantizer
 
 GROUP = 128
+MOST_THREADS = 16
+"""Each takes about 30 MB, and a download is rarely faster than so many."""
 
 
 class ShardConversion:
@@ -34,7 +36,7 @@ class ShardConversion:
         self._result = result
         try:
             self._quantizer = ShardQuantizer(
-                source, result, default_policy(self._bits, GROUP), n_threads=os.cpu_count() or 1
+                source, result, default_policy(self._bits, GROUP), n_threads=min(os.cpu_count() or 1, MOST_THREADS)
             )
         except ModelError as error:
             raise UnsuitableError(f"{error}") from error

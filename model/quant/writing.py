@@ -29,8 +29,8 @@ from model.quant.formats import PackQuantized
 from model.quant.packing import QuantSpec
 from model.quant.parts import Component, Policy, part_of
 
-BLOCK_ELEMENTS = 1 << 23
-"""Weights of a block: 16 MB in bfloat16."""
+BLOCK_ELEMENTS = 1 << 21
+"""Weights of a block: 4 MB in bfloat16, and about ten times that while a thread fits it."""
 ROWS_STEP = 32
 """Blocks begin at multiples of this: zero points are packed along the rows, 8 or 4 to a word."""
 BLOCKS_AHEAD = 2
