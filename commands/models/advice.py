@@ -165,7 +165,8 @@ def expected(entry: Entry, config: ModelConfig, plan: Plan, machine: Machine) ->
     """Derived from the products that `bench machine` timed where that speaks of this model, else from bytes."""
     speed = machine.measured.speed
     if speed is None or machine.is_card or (entry.shape, entry.default_bits) != (BENCH_SHAPE, BENCH_BITS):
-        sound_s, factor = at_best(config, plan, machine.read_bytes_per_s)
+        known = 0.0 if speed is None or machine.is_card else speed.read_bytes_per_s  # now it may be at work
+        sound_s, factor = at_best(config, plan, max(machine.read_bytes_per_s, known))
         return Expectation(sound_s, AT_BEST, factor, AT_BEST if factor is not None else "")
     how = f"derived from the speed that “bench machine” measured here on {machine.measured.speed_day}"
     if config.talker is None:

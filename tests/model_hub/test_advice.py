@@ -107,6 +107,9 @@ def test_the_speed_test_is_used_once_it_has_run(store: ModelStore, cache: Path) 
     # It speaks of our int4 on a processor, and of nothing else.
     assert of("qwen3-omni-awq", machine, store).expects.first_sound_is == AT_BEST
     assert of("qwen3-omni", replace(CARD, measured=measured), store).expects.first_sound_is == AT_BEST
+    # A machine that is at work while it is asked reads more slowly than it can.
+    busy = of("qwen3-omni-awq", replace(machine, read_bytes_per_s=1e9), store).expects
+    assert busy == of("qwen3-omni-awq", replace(PC, read_bytes_per_s=SPEED.read_bytes_per_s), store).expects
 
 
 def test_what_was_measured_of_a_model_goes_before_what_is_derived(store: ModelStore, cache: Path) -> None:
