@@ -49,6 +49,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add("--quantize", choices=("none", "int8", "int4"), default="none", help="quantise the weights while loading")
     add("--engine", default="", metavar="URL", help="a running engine (ws://HOST:PORT/v1/realtime)")
     add("--token", default="", help="its token (default: the environment's SIGHTLINE_TOKEN)")
+    add("--kind", default="auto", help="what kind of engine it is (default: found out): openai, dashscope, …")
+    add("--model", default="", metavar="NAME", help="the model to ask it for (default: that kind's usual one)")
     add("--limit", type=float, metavar="S", help="longest reply, in seconds of speech (30; random weights: 6)")
     add("--timeout", type=float, default=600.0, metavar="S", help="longest wait for the engine or a reply (600)")
 
@@ -118,6 +120,11 @@ def headless_choice(options: argparse.Namespace) -> Any:
             check_url(options.engine)
         except ValueError as error:
             raise CommandError(EXIT_USAGE, str(error)) from error
+    if options.kind != "auto":
+        from app.dialects.registry import KINDS
+
+        if options.kind not in KINDS:
+            raise CommandError(EXIT_USAGE, f"There is no kind {options.kind!r}.", f"Kinds: {', '.join(KINDS)}.")
     if options.checkpoint:
         try:
             options.checkpoint = checkpoint_folder(options.checkpoint)
@@ -133,6 +140,8 @@ def headless_choice(options: argparse.Namespace) -> Any:
         checkpoint=str(Path(options.checkpoint).resolve()) if options.checkpoint else "",
         engine_url=options.engine,
         engine_token=options.token or os.environ.get("SIGHTLINE_TOKEN", ""),
+        engine_kind=options.kind,
+        engine_model=options.model,
         quantize=options.quantize,
         watch=getattr(options, "watch", ""),
         realtime=options.realtime,
@@ -153,7 +162,7 @@ def _default_limit_s(options: argparse.Namespace) -> float:
 
 def check_texts(options: argparse.Namespace) -> None:
     """What ends in the settings or goes to the engine must be text; the shell hands on any bytes."""
-    for name in ("instructions", "voice", "checkpoint", "watch", "engine", "token"):
+    for name in ("instructions", "voice", "checkpoint", "watch", "engine", "token", "model"):
         if not _is_text(getattr(options, name, "")):
             raise CommandError(
                 EXIT_USAGE, f"--{name} is not valid text.", "Give it in the terminal's encoding (UTF-8)."

@@ -52,6 +52,8 @@ class Choice:
     checkpoint: str = ""
     engine_url: str = ""
     engine_token: str = ""
+    engine_kind: str = "auto"
+    engine_model: str = ""
     quantize: str = "none"
     watch: str = ""
     realtime: bool = False
@@ -125,6 +127,8 @@ class Headless:
                 "checkpoint": choice.checkpoint,
                 "engine_url": choice.engine_url,
                 "engine_token": choice.engine_token,
+                "engine_kind": choice.engine_kind,
+                "engine_model": choice.engine_model,
                 "quantize": choice.quantize,
                 "pictures": choice.watch or "none",
                 "camera_on": bool(choice.watch),

@@ -68,6 +68,8 @@ class Dialect:
     voices: ClassVar[tuple[str, ...]] = ()
     end_silence_s: ClassVar[float] = 1.0
     """What a server that finds the end of a turn by itself has to hear before it does."""
+    hears_turns: ClassVar[bool] = True
+    """A server that tells where speech begins also ends the turn, and answers it, by itself."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -111,6 +113,11 @@ class Dialect:
     def abilities_of(self, session: Json) -> Abilities:
         """As the session's first object says, where it says anything."""
         return self.abilities
+
+    def ends_at(self, session: Json) -> float | None:
+        """When the session's time will be up, in seconds since 1970, where its object says it."""
+        at_s = session.get("expires_at")
+        return float(at_s) if isinstance(at_s, int | float) and not isinstance(at_s, bool) else None
 
     def closing(self) -> list[Json]:
         """What is said before the connection is closed."""
@@ -236,6 +243,8 @@ class Dialect:
         event = {**event, "type": OLDER_NAMES.get(event["type"], event["type"])}
         if event["type"] in ("session.created", "session.updated"):
             self._look_at_session(event)
+        elif event["type"] == "input_audio_buffer.speech_started":
+            self.server_turns = self.server_turns or self.hears_turns  # whatever its session says
         if self._has_to_wait(event) or not self._rename(event):
             return []
         if event["type"] == "response.output_audio.delta" and self._speech_rate_hz != SPEECH_RATE_HZ:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.dialects.base import Json, item_text
+from app.dialects.base import SPEECH_RATE_HZ, Json, item_text
 from app.dialects.older import Older
 from app.engine.target import Target
+
+NESTED = "qwen3.8-omni-"
+"""Models whose sessions hold sound's formats and the voice as GA does; the older ones' are flat."""
+NESTED_TRANSCRIPTION = "qwen3-asr-flash-realtime"
 
 SO_FAR = "This conversation began earlier. What was said so far:"
 
@@ -43,7 +47,23 @@ class DashScope(Older):
         if self._history:
             flat["instructions"] = "\n\n".join(filter(None, (flat.get("instructions"), SO_FAR, *self._history)))
         self._stale = False
-        return flat
+        return flat if not self._model().startswith(NESTED) else self._nested(flat)
+
+    def _model(self) -> str:
+        return self.target.model or self.default_model
+
+    def _nested(self, flat: Json) -> Json:
+        for name in ("input_audio_format", "output_audio_format"):
+            del flat[name]
+        audio: Json = {
+            "input": {"format": {"type": "pcm", "sample_rate": self.input_rate_hz}},
+            "output": {"format": {"type": "pcm", "sample_rate": SPEECH_RATE_HZ}},
+        }
+        if "voice" in flat:
+            audio["output"]["voice"] = flat.pop("voice")
+        if flat.get("input_audio_transcription"):
+            flat["input_audio_transcription"] = {"model": NESTED_TRANSCRIPTION}
+        return {**flat, "audio": audio}
 
     def sound(self, pcm: bytes) -> list[Json]:
         self._heard = self._heard or bool(pcm)

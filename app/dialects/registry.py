@@ -40,7 +40,7 @@ def dialect_of(target: Target) -> Dialect:
         return DIALECTS[target.kind](target)
     parts = urlsplit(target.url)
     host = (parts.hostname or "").lower()
-    if host.startswith("dashscope") and host.endswith(".aliyuncs.com"):
+    if (host.startswith("dashscope") and host.endswith(".aliyuncs.com")) or host.endswith(".maas.aliyuncs.com"):
         return DashScope(target)
     if host.endswith((".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")):
         return Azure(target)
@@ -59,6 +59,7 @@ def recognised(dialect: Dialect, event: Json) -> Dialect:
     if not isinstance(session, dict):
         is_vllm = isinstance(event.get("id"), str) and "created" in event
         return VllmTurns(dialect.target) if is_vllm else dialect
+    session = {name: value for name, value in session.items() if value is not None}  # many write what they lack as null
     if isinstance(session.get("voices"), list):
         return Sightline(dialect.target)
     if "sglang" in session:

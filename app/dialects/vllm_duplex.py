@@ -13,6 +13,7 @@ class VllmDuplex(Dialect):
     key = "vllm-duplex"
     name = "vLLM-Omni"
     input_rate_hz = 16_000
+    hears_turns = False
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

@@ -35,6 +35,8 @@ from model.realtime.events import (
     ErrorEvent,
     InputAudioBufferAppend,
     InputImageBufferAppend,
+    ResponseCreated,
+    ResponseDone,
     ServerEvent,
     SessionCreated,
 )
@@ -54,6 +56,13 @@ LONGEST_FIRST_WORD_S = 600.0
 """From the connection to the session's beginning. An engine of ours that loads a large model needs minutes."""
 
 SESSION_OVER_CODES = frozenset({"session_expired", "session_timeout", "max_session_duration_exceeded"})
+SESSION_OVER_TYPES = frozenset({"session.expired"})
+RENEWAL_S = 120.0
+"""So long before the end that a service has announced, the first pause in the conversation is used to renew it."""
+PAUSE_S = 2.0
+"""Nothing said or sent for so long, and no reply being made."""
+LAST_MOMENT_S = 5.0
+"""So long before the end, no pause is waited for any more."""
 SHORTEST_LIMIT_S = 600.0
 """A session that was closed in good order after at least so long was closed because its time was up."""
 GOOD_ORDER = frozenset({1000, 1001, 1008})
@@ -106,6 +115,11 @@ class Connection:
         self._began_s = 0.0
         self._last_error = ""
         self._time_is_up = False
+        self._lasts_s: float | None = None
+        """From `_began_s` to the end that the service has announced."""
+        self._replying = False
+        self._busy_s = 0.0
+        """When something was said or sent last."""
         self._n_unreadable = 0
         self._sending: set[asyncio.Future[None]] = set()
         """What is on its way by itself; kept, so that it is not forgotten before it is done."""
@@ -196,11 +210,13 @@ class Connection:
         writer = asyncio.create_task(self._write(connection, wake))
         patience = asyncio.create_task(self._lose_patience())
         first_word = asyncio.create_task(self._miss_first_word())
-        tasks = (reader, writer, patience, first_word)
+        renewal = asyncio.create_task(self._renew_in_time())
+        tasks = (reader, writer, patience, first_word, renewal)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if patience.done() or first_word.done():
                 connection.transport.abort()
+            self._time_is_up = self._time_is_up or renewal.done()
         finally:
             for task in tasks:
                 task.cancel()
@@ -240,6 +256,17 @@ class Connection:
         if self._ready:
             await asyncio.Event().wait()  # for ever: nothing is missed
 
+    async def _renew_in_time(self) -> None:
+        """Ends when a new session should follow this one, before its announced end."""
+        while True:
+            await asyncio.sleep(min(1.0, PAUSE_S / 2))
+            if self._lasts_s is None:
+                continue
+            left_s = self._began_s + self._lasts_s - time.monotonic()
+            quiet = not self._replying and time.monotonic() - self._busy_s >= PAUSE_S
+            if left_s < LAST_MOMENT_S or (left_s < RENEWAL_S and quiet):
+                return
+
     async def _read(self, connection: ClientConnection) -> None:
         while True:
             try:
@@ -263,13 +290,17 @@ class Connection:
 
     def _tell(self, events: Iterable[Json]) -> None:
         for data in events:
+            self._time_is_up = self._time_is_up or data["type"] in SESSION_OVER_TYPES
             try:
                 event = read_event(data)
             except (ValueError, TypeError, KeyError) as error:
                 self._skip(f"{error!r} in {str(data)[:MAX_LOGGED_CHARS]}")
                 continue
+            self._busy_s = time.monotonic()
             if isinstance(event, SessionCreated) and not self._ready:
                 self._begin(event)
+            elif isinstance(event, ResponseCreated | ResponseDone):
+                self._replying = isinstance(event, ResponseCreated)
             elif isinstance(event, ErrorEvent):
                 self._time_is_up = self._time_is_up or event.error.code in SESSION_OVER_CODES
                 self._last_error = event.error.message if event.error.type == "server_error" else ""
@@ -277,6 +308,9 @@ class Connection:
 
     def _begin(self, event: SessionCreated) -> None:
         self._ready = True
+        ends_at_s = self._dialect.ends_at(event.session)
+        if ends_at_s is not None and ends_at_s - time.time() > RENEWAL_S:  # otherwise a clock is wrong: it is found out
+            self._lasts_s = ends_at_s - time.time()
         voices = event.session.get("voices")
         named = tuple(str(voice) for voice in voices) if isinstance(voices, list) else self._dialect.voices
         model = event.session.get("model")
@@ -316,6 +350,7 @@ class Connection:
             while True:
                 wake.clear()
                 while (self._ready or self._closing) and (event := self._next()) is not None:
+                    self._busy_s = time.monotonic()
                     for message in self._dialect.say(event):
                         await connection.send(json.dumps(message, separators=(",", ":")))
                     self._follow(connection)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,10 @@ class GaServer:
 
     expires_after: int = 0
     """The first connection's session expires after so many replies; 0: never."""
+    announced_s: float = 0.0
+    """The first connection's session will end in so many seconds, as its object says; 0: it says nothing."""
+    thinks_s: float = 0.0
+    """Between a reply's beginning and its first word."""
     metadata_back: bool = True
     limited: int = 0
     """So many replies fail by a rate limit."""
@@ -41,6 +46,8 @@ class GaServer:
         self.connections += 1
         self.items = []
         self.session: Json = {"type": "realtime", "model": "gpt-realtime", "audio": {"input": {}, "output": {}}}
+        if self.announced_s and self.connections == 1:
+            self.session["expires_at"] = int(time.time() + self.announced_s)
         self.sound = b""
         self.n = 0
         self.replies = 0
@@ -119,6 +126,7 @@ class GaServer:
             failed = {**response, "status": "failed", "status_details": details}
             await self.say(connection, {"type": "response.done", "response": failed})
             return
+        await asyncio.sleep(self.thinks_s)
         status = "completed"
         output: list[Json] = []
         try:

@@ -52,6 +52,7 @@ def test_which_server_an_address_is() -> None:
         ("wss://me.openai.azure.com/openai/v1/realtime", "azure"),
         ("wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime", "dashscope"),
         ("wss://dashscope.aliyuncs.com/api-ws/v1/realtime", "dashscope"),
+        ("wss://mine.ap-southeast-1.maas.aliyuncs.com/api-ws/v1/realtime", "dashscope"),
         ("ws://box:8091/v1/realtime?duplex=1", "vllm-duplex"),
         ("ws://127.0.0.1:8000/v1/realtime", "ga"),
         ("wss://dashscope.evil.example/", "ga"),
@@ -69,6 +70,7 @@ def test_which_server_an_address_is() -> None:
         ({"session": {"audio": {"input": {"sample_rate_hz": 16000}}, "model": "m"}}, "vllm-duplex"),
         ({"id": "sess-1", "created": 5}, "vllm"),
         ({"session": {"audio": {"input": {}, "output": {}}, "type": "realtime", "id": "c"}}, "speech-to-speech"),
+        ({"session": {"audio": {"input": {}}, "type": "realtime", "model": None, "object": None}}, "speech-to-speech"),
         ({"session": {"audio": {"input": {}}, "model": "gpt", "object": "realtime.session"}}, "ga"),
         ({}, "ga"),
     ],
@@ -118,6 +120,14 @@ def test_dashscope_hears_before_it_sees() -> None:
     ]  # fmt: skip
     assert messages[-1]["response"] == {}
     assert kinds(said(dialect, PICTURE, InputAudioBufferClear(), SOUND)) == ["clear", "append"]
+
+
+def test_dashscopes_newer_models_have_their_formats_nested() -> None:
+    (update,) = said(made("dashscope", model="qwen3.8-omni-flash-realtime"), UPDATE)
+    session = update["session"]
+    assert session["audio"]["input"] == {"format": {"type": "pcm", "sample_rate": 16_000}}
+    assert session["audio"]["output"] == {"format": {"type": "pcm", "sample_rate": 24_000}, "voice": "Cherry"}
+    assert not {"voice", "input_audio_format", "output_audio_format"} & set(session)
 
 
 def test_dashscope_takes_text_as_instructions_and_remembers_in_words() -> None:
@@ -203,6 +213,16 @@ def test_a_server_that_keeps_its_turns_is_followed() -> None:
     assert "commit" not in kinds(said(dialect, SOUND, COMMIT, ASK))
     dialect.hear({"type": "session.updated", "session": {"audio": {"input": {"turn_detection": None}}}})
     assert "commit" in kinds(said(dialect, SOUND, COMMIT, ASK))
+
+
+def test_a_server_that_says_where_speech_begins_is_followed_whatever_its_session_says() -> None:
+    off = {"type": "session.updated", "session": {"audio": {"input": {"turn_detection": None}}}}
+    for kind, is_followed in (("ga", True), ("vllm-duplex", False)):
+        dialect = made(kind)
+        dialect.hear(off)
+        assert "commit" in kinds(said(dialect, SOUND, COMMIT))
+        dialect.hear({"type": "input_audio_buffer.speech_started", "item_id": "i"})
+        assert ("commit" not in kinds(said(dialect, SOUND, COMMIT))) == is_followed
 
 
 def test_sglang_omni_numbers_everything() -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app import commands as cmd
+from app.engine.connection import PAUSE_S, RENEWAL_S
 from app.view import Phase
 from commands.headless import Choice, Headless
 from tests.app.dialects.ga_server import GaServer
@@ -120,3 +121,18 @@ def test_an_expired_session_goes_on_in_a_new_one(tmp_path: Path) -> None:
     texts = [item["content"][0].get("text") for item in server.items if item["content"]]
     assert texts[0] == "Hello?"  # restored
     assert texts[1].startswith("Answer to")
+
+
+def test_a_session_whose_end_is_announced_is_renewed_in_a_pause_before_it(tmp_path: Path) -> None:
+    server = GaServer(announced_s=RENEWAL_S + 2, thinks_s=2 * PAUSE_S)
+    with talking(tmp_path, server) as user:
+        user.assistant.send(cmd.SendText("Hello?"))
+        user.wait_answered(1)
+        assert server.connections == 1  # not while a reply is made
+        wait_until(lambda: server.connections == 2 and len(server.items) == 2, "the conversation is restored")
+        user.wait_phase(Phase.LISTENING)
+        user.assistant.send(cmd.SendText("And now?"))
+        view = user.wait_answered(2)
+        assert view.problems == ()
+    assert server.refused == []
+    assert [turn.role for turn in view.transcript if turn.role != "notice"] == ["user", "assistant"] * 2
