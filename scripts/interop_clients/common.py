@@ -23,6 +23,7 @@ PICTURE = Path(os.environ["INTEROP_PICTURE"])
 TURNS = (("monday", "tuesday"), ("cow", "moo"))
 """Questions, and the word that the answer must have."""
 TOOL_QUESTION, TOOL_WORD = "time", "twelve"
+TOOL = {"type": "function", "name": "get_time", "description": "The time.", "parameters": {"type": "object"}}
 PICTURE_QUESTION, PICTURE_WORD = "cup", "red"
 LEAST_SPEECH_S = 0.4
 PATIENCE_S = 40.0

@@ -23,10 +23,10 @@ class Events(OmniRealtimeCallback):
 
 
 class Talk:
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, url: str = common.URL, **settings: Any) -> None:
         self.events = Events()
         self.conversation = OmniRealtimeConversation(
-            model="flash-mini", callback=self.events, url=common.URL, api_key=common.TOKEN
+            model="flash-mini", callback=self.events, url=url, api_key=common.TOKEN
         )
         self.conversation.connect()
         self.conversation.update_session(
@@ -76,6 +76,22 @@ async def vad_off() -> None:
     talk.conversation.close()
 
 
+async def tool() -> None:
+    talk = Talk(common.TOOL_URL, tools=[common.TOOL])
+    talk.speak(common.TOOL_QUESTION)
+    call_id = ""
+    while (event := talk.events.queue.get(timeout=common.PATIENCE_S))["type"] != "response.done":
+        if event["type"] == "error":
+            raise RuntimeError(event["error"]["message"])
+        if event["type"] == "response.function_call_arguments.done":
+            call_id = event["call_id"]
+    talk.conversation.create_item({"type": "function_call_output", "call_id": call_id, "output": "12:30"})
+    talk.conversation.create_response()
+    text, n_bytes, _ = talk.answer()
+    common.judge("tool", text, common.TOOL_WORD, n_bytes)
+    talk.conversation.close()
+
+
 async def picture() -> None:
     talk = Talk(enable_turn_detection=False)
     talk.speak(common.PICTURE_QUESTION, common.PICTURE.read_bytes())
@@ -99,7 +115,13 @@ async def interruption() -> None:
 
 
 async def main() -> None:
-    for name, test in (("turns", turns), ("VAD off", vad_off), ("picture", picture), ("interruption", interruption)):
+    for name, test in (
+        ("turns", turns),
+        ("VAD off", vad_off),
+        ("tool", tool),
+        ("picture", picture),
+        ("interruption", interruption),
+    ):
         await common.attempt(name, test)
 
 

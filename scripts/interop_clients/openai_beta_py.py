@@ -10,8 +10,8 @@ import common
 from openai import AsyncOpenAI
 
 
-def connect() -> Any:
-    client = AsyncOpenAI(api_key=common.TOKEN, websocket_base_url=common.URL.removesuffix("/realtime"))
+def connect(url: str = common.URL) -> Any:
+    client = AsyncOpenAI(api_key=common.TOKEN, websocket_base_url=url.removesuffix("/realtime"))
     return client.beta.realtime.connect(model="sightline")
 
 
@@ -57,6 +57,23 @@ async def vad_off() -> None:
         common.judge("VAD off", text, word, n_bytes)
 
 
+async def tool() -> None:
+    async with connect(common.TOOL_URL) as connection:
+        await connection.session.update(session={"tools": [common.TOOL], "tool_choice": "auto"})
+        await speak(connection, common.TOOL_QUESTION)
+        async with asyncio.timeout(common.PATIENCE_S):
+            async for event in connection:
+                if event.type == "response.function_call_arguments.done":
+                    call_id = event.call_id
+                elif event.type == "response.done":
+                    break
+        item = {"type": "function_call_output", "call_id": call_id, "output": "12:30"}
+        await connection.conversation.item.create(item=item)
+        await connection.response.create()
+        text, n_bytes, _ = await answer(connection)
+        common.judge("tool", text, common.TOOL_WORD, n_bytes)
+
+
 async def interruption() -> None:
     async with connect() as connection:
         await speak(connection, common.TURNS[0][0])
@@ -68,7 +85,7 @@ async def interruption() -> None:
 
 
 async def main() -> None:
-    for name, test in (("turns", turns), ("VAD off", vad_off), ("interruption", interruption)):
+    for name, test in (("turns", turns), ("VAD off", vad_off), ("tool", tool), ("interruption", interruption)):
         await common.attempt(name, test)
 
 

@@ -15,13 +15,14 @@ function sound(name) {
   return Buffer.concat([wav.subarray(wav.indexOf("data") + 8), Buffer.alloc(2 * 24_000 * 1.2)]);
 }
 
-async function open(session, url = env.ENGINE_WSS_URL) {
+async function open(session, url = env.ENGINE_URL) {
   const client = new OpenAI({ apiKey: env.ENGINE_TOKEN, baseURL: url.replace("wss:", "https:").replace("/realtime", "") });
   const talk = new OpenAIRealtimeWS({ model: "sightline" }, client);
-  const state = { bytes: 0, text: "", done: [], error: null };
+  const state = { bytes: 0, text: "", done: [], call: null, error: null };
   talk.on("error", (error) => { state.error = error; });
   talk.on("response.output_audio.delta", (event) => { state.bytes += event.delta.length * 3 / 4; });
   talk.on("response.output_audio_transcript.delta", (event) => { state.text += event.delta; });
+  talk.on("response.function_call_arguments.done", (event) => { state.call = event.call_id; });
   talk.on("response.done", (event) => state.done.push(event.response.status));
   await new Promise((resolve, reject) => { talk.socket.on("open", resolve); talk.socket.on("error", reject); });
   if (session) talk.send({ type: "session.update", session: { type: "realtime", ...session } });
@@ -67,6 +68,18 @@ const tests = {
     talk.send({ type: "input_audio_buffer.commit" });
     talk.send({ type: "response.create" });
     await answer("VAD off", state, "tuesday");
+    talk.close();
+  },
+  async tool() {
+    const tool = { type: "function", name: "get_time", description: "The time.", parameters: { type: "object" } };
+    const [talk, state] = await open({ tools: [tool] }, env.TOOL_ENGINE_URL);
+    speak(talk, "time");
+    await until(state, () => state.done.length);
+    state.done.shift();
+    const item = { type: "function_call_output", call_id: state.call, output: "12:30" };
+    talk.send({ type: "conversation.item.create", item });
+    talk.send({ type: "response.create" });
+    await answer("tool", state, "twelve");
     talk.close();
   },
   async picture() {

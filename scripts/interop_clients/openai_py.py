@@ -61,9 +61,8 @@ async def vad_off() -> None:
 
 
 async def tool() -> None:
-    tools = [{"type": "function", "name": "get_time", "description": "The time.", "parameters": {"type": "object"}}]
     async with connect(common.TOOL_URL) as connection:
-        await connection.session.update(session={"type": "realtime", "tools": tools})
+        await connection.session.update(session={"type": "realtime", "tools": [common.TOOL]})
         await speak(connection, common.TOOL_QUESTION)
         async for event in connection:
             if event.type == "response.function_call_arguments.done":

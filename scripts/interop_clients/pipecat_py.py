@@ -6,15 +6,20 @@ import asyncio
 from typing import Any
 
 import common
+from PIL import Image
 from pipecat.adapters.schemas.function_schema import FunctionSchema
 from pipecat.adapters.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
+    InputImageRawFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     TTSAudioRawFrame,
     TTSTextFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import PipelineRunner
@@ -22,6 +27,7 @@ from pipecat.pipeline.task import PipelineParams, PipelineTask
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.realtime.events import AudioConfiguration, AudioInput, SessionProperties
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 
 RATE_HZ = 24_000
@@ -42,8 +48,10 @@ class Ears(FrameProcessor):
 
 
 class Talk:
-    def __init__(self, url: str = common.URL, tools: Any = None) -> None:
+    def __init__(self, url: str = common.URL, tools: Any = None, settings: Any = None) -> None:
         self.service = OpenAIRealtimeLLMService(api_key=common.TOKEN, base_url=url)
+        if settings is not None:
+            self.service = OpenAIRealtimeLLMService(api_key=common.TOKEN, base_url=url, settings=settings)
         self.ears = Ears()
         pair = LLMContextAggregatorPair(LLMContext([]) if tools is None else LLMContext([], tools))
         self.task = PipelineTask(
@@ -90,6 +98,29 @@ async def turns() -> None:
             common.judge("turns", text, word, n_bytes)
 
 
+async def vad_off() -> None:
+    """The application says when the user speaks; each beginning is an interruption, of nothing the first time."""
+    off = SessionProperties(audio=AudioConfiguration(input=AudioInput(turn_detection=False)))
+    async with Talk(settings=OpenAIRealtimeLLMService.Settings(session_properties=off)) as talk:
+        for name, word in common.TURNS:
+            await talk.task.queue_frames([UserStartedSpeakingFrame(), InterruptionFrame()])
+            await talk.speak(name)
+            await asyncio.sleep(0.5)  # the end is a frame of the system: it overtakes sound that waits
+            await talk.task.queue_frame(UserStoppedSpeakingFrame())
+            text, n_bytes = await talk.answer()
+            common.judge("VAD off", text, word, n_bytes)
+
+
+async def picture() -> None:
+    with Image.open(common.PICTURE) as image:
+        rgb = image.convert("RGB")
+    async with Talk() as talk:
+        await talk.task.queue_frame(InputImageRawFrame(image=rgb.tobytes(), size=rgb.size, format="RGB"))
+        await talk.speak(common.PICTURE_QUESTION)
+        text, n_bytes = await talk.answer()
+        common.judge("picture", text, common.PICTURE_WORD, n_bytes)
+
+
 async def tool() -> None:
     schema = FunctionSchema(name="get_time", description="The time.", properties={}, required=[])
 
@@ -115,7 +146,13 @@ async def interruption() -> None:
 
 
 async def main() -> None:
-    for name, test in (("turns", turns), ("tool", tool), ("interruption", interruption)):
+    for name, test in (
+        ("turns", turns),
+        ("VAD off", vad_off),
+        ("tool", tool),
+        ("picture", picture),
+        ("interruption", interruption),
+    ):
         await common.attempt(name, test)
 
 
