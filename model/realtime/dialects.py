@@ -78,8 +78,6 @@ DIALECTS = (GA, SIGHTLINE, BETA, DASHSCOPE, VLLM_OMNI)
 def of_handshake(headers: Mapping[str, str], query: str) -> Dialect:
     """Who connects, as far as the handshake tells. Names of `headers` in any case."""
     lower = {name.lower(): value for name, value in headers.items()}
-    if "sightline-client" in lower:
-        return SIGHTLINE
     if any(name.startswith("x-dashscope-") for name in lower) or "dashscope" in lower.get("user-agent", "").lower():
         return DASHSCOPE
     if "realtime=v1" in lower.get("openai-beta", ""):

@@ -54,8 +54,9 @@ class Talk:
             self.service = OpenAIRealtimeLLMService(api_key=common.TOKEN, base_url=url, settings=settings)
         self.ears = Ears()
         pair = LLMContextAggregatorPair(LLMContext([]) if tools is None else LLMContext([], tools))
+        parts = [pair.user(), self.service, self.ears, pair.assistant()]
         self.task = PipelineTask(
-            Pipeline([pair.user(), self.service, self.ears, pair.assistant()]),
+            Pipeline(parts if settings is None else [self.service, self.ears]),
             params=PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ),
         )
         self.running: asyncio.Task[None] | None = None
@@ -99,13 +100,15 @@ async def turns() -> None:
 
 
 async def vad_off() -> None:
-    """The application says when the user speaks; each beginning is an interruption, of nothing the first time."""
+    """The application says when the user speaks, so there is nobody before the service who finds that out; each
+    beginning is an interruption, of nothing the first time."""
     off = SessionProperties(audio=AudioConfiguration(input=AudioInput(turn_detection=False)))
     async with Talk(settings=OpenAIRealtimeLLMService.Settings(session_properties=off)) as talk:
         for name, word in common.TURNS:
             await talk.task.queue_frames([UserStartedSpeakingFrame(), InterruptionFrame()])
+            await asyncio.sleep(0.3)  # frames of the system overtake sound that waits
             await talk.speak(name)
-            await asyncio.sleep(0.5)  # the end is a frame of the system: it overtakes sound that waits
+            await asyncio.sleep(0.5)
             await talk.task.queue_frame(UserStoppedSpeakingFrame())
             text, n_bytes = await talk.answer()
             common.judge("VAD off", text, word, n_bytes)

@@ -14,7 +14,6 @@ from tests.model.realtime.harness import Harness, jpeg64, pcm16
     ("headers", "query", "dialect"),
     [
         ({}, "model=any", GA),
-        ({"Sightline-Client": "1"}, "", SIGHTLINE),
         ({"OpenAI-Beta": "realtime=v1"}, "", BETA),
         ({"x-dashscope-workspace": "w"}, "model=qwen", DASHSCOPE),
         ({"User-Agent": "dashscope/2.0.2; python/3.11"}, "", DASHSCOPE),
