@@ -17,8 +17,8 @@ commands
   doctor     what works on this machine, what is missing, and how to get it
   history    lists the stored conversations; --show, --out and --delete take one
   models     plan, convert and check checkpoints
-  bench      measure: latency, conversation, turns-end, echo, reading, reference, turns, quantize, memory, cpu, machine,
-             card
+  bench      measure: latency, conversation, clients, turns-end, echo, reading, reference, turns, quantize, memory, cpu,
+             machine, card
 
 Every command explains itself with --help.
 """
@@ -28,6 +28,7 @@ usage: sightline bench WHAT [options]
 
   latency     from the user's last sample to the reply's first, stage by stage
   conversation  the whole app in a conversation with a recorded voice: questions, pauses, a room, interruptions
+  clients     several conversations with one engine at once: does each get its share
   turns-end   is the end of a turn found soon, and is nobody cut off who only pauses
   echo        echo cancellation: how much is left, and whether interruptions are found
   reading     text in pictures: errors, order, what is read where there is none, time, memory
@@ -105,6 +106,10 @@ def _bench(arguments: list[str]) -> int:
             from commands import conversation_bench
 
             return conversation_bench.main(rest)
+        case "clients":
+            from commands import clients_bench
+
+            return clients_bench.main(rest)
         case "turns-end":
             from audio_io import turns_bench
 
