@@ -26,6 +26,14 @@ def test_snippets_are_lines_of_what_scripts_interop_runs(name: str, snippet: str
     assert [line for line in snippet.splitlines() if line not in program] == []
 
 
+def test_the_versions_in_the_tables_are_those_that_are_run() -> None:
+    pinned = (ROOT / "scripts" / "interop").read_text("utf-8")
+    named = re.findall(r"^\| ([@\w/-]+) (\d[\d.]*)", (ROOT / "docs" / "engine.md").read_text("utf-8"), re.MULTILINE)
+    assert len(named) == 12
+    for name, version in named:
+        assert re.search(rf"{name}(\[[\w,]+\])?(==|@){re.escape(version)}(\.|\")", pinned), (name, version)
+
+
 def test_the_options_in_compose_yaml_are_the_engines() -> None:
     text = (ROOT / "compose.yaml").read_text("utf-8")
     found = re.search(r"command: (\[.*?\])", text, re.DOTALL)
