@@ -26,7 +26,10 @@ class Talk:
     def __init__(self, url: str = common.URL, **settings: Any) -> None:
         self.events = Events()
         self.conversation = OmniRealtimeConversation(
-            model="flash-mini", callback=self.events, url=url, api_key=common.TOKEN
+            model="flash-mini",
+            callback=self.events,
+            url=url,
+            api_key=common.TOKEN,
         )
         self.conversation.connect()
         self.conversation.update_session(

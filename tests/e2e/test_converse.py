@@ -123,6 +123,8 @@ def test_nobody_speaks_in_the_file(home: Path, tmp_path: Path) -> None:
         (("--text", "hello", "--out", "out", "--checkpoint", "a\udcff"), 2, "--checkpoint is not valid text"),
         (("--text", "hello", "--out", "out", "--watch", "a\udcff"), 2, "--watch is not valid text"),
         (("--text", "hello", "--out", "out", "--token", "a\udcff"), 2, "--token is not valid text"),
+        (("--text", "hello", "--out", "out", "--model", "a\udcff"), 2, "--model is not valid text"),
+        (("--text", "hello", "--out", "out", "--kind", "telephone"), 2, "There is no kind 'telephone'"),
         (("--text", "hello", "--out", "out", "--limit", "0.1"), 2, "--limit must be"),
         (("--text", "hello", "--out", "out", "--voice", "x" * 30_000), 2, "The setting voice"),
         (("--text", "hello", "--out", "out", "--colour"), 2, "unrecognized arguments"),
