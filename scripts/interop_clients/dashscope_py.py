@@ -9,6 +9,7 @@ import queue
 from typing import Any
 
 import common
+from dashscope import Client
 from dashscope.audio.qwen_omni import MultiModality, OmniRealtimeCallback, OmniRealtimeConversation
 
 RATE_HZ = 16_000
@@ -79,6 +80,35 @@ async def vad_off() -> None:
     talk.conversation.close()
 
 
+async def newer() -> None:
+    """The package's second interface, as its example for the newest models uses it."""
+    client = Client(api_key=common.TOKEN, workspace="none", timeout=common.PATIENCE_S)
+    name, word = common.TURNS[0]
+    text, n_bytes = "", 0
+    with client.audio.realtime.connect(model="qwen3.8-omni-flash-realtime", ws_url=common.URL) as session:
+        session.update_session(
+            ["text", "audio"],
+            voice="longanlingxin",
+            input_audio_config={"type": "pcm", "sample_rate": RATE_HZ},
+            output_audio_config={"type": "pcm", "sample_rate": 24_000},
+            enable_input_audio_transcription=False,
+            turn_detection=None,
+            instructions="Answer briefly.",
+        )
+        for piece in common.pieces(common.sound(name, RATE_HZ), 3_200):
+            session.append_audio(piece)
+        session.commit()
+        session.create_response()
+        for event in session.events():
+            if event["type"] == "response.audio.delta":
+                n_bytes += len(base64.b64decode(event["delta"]))
+            elif event["type"] == "response.audio_transcript.delta":
+                text += event["delta"]
+            elif event["type"] == "response.done":
+                session.end_session()
+    common.judge("VAD off", text, word, n_bytes)
+
+
 async def tool() -> None:
     talk = Talk(common.TOOL_URL, tools=[common.TOOL])
     talk.speak(common.TOOL_QUESTION)
@@ -121,6 +151,7 @@ async def main() -> None:
     for name, test in (
         ("turns", turns),
         ("VAD off", vad_off),
+        ("VAD off", newer),
         ("tool", tool),
         ("picture", picture),
         ("interruption", interruption),
