@@ -216,7 +216,7 @@ class Connection:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if patience.done() or first_word.done():
                 connection.transport.abort()
-            self._time_is_up = self._time_is_up or renewal.done()
+            was_announced = renewal.done()
         finally:
             for task in tasks:
                 task.cancel()
@@ -229,17 +229,16 @@ class Connection:
                 f"{self.target.url} took the connection, but did not begin a conversation.",
                 "Check the model in the settings, and what the engine writes in its log.",
             )
+        if was_announced:
+            assert self._lasts_s is not None
+            return Disconnected(f"The engine's service ends a session after {_minutes(self._lasts_s)}.", renews=True)
         return self._end(connection)
 
     def _end(self, connection: ClientConnection) -> Disconnected:
         code, reason = connection.close_code, connection.close_reason
         lasted_s = time.monotonic() - self._began_s
         if self._time_is_up or (lasted_s >= SHORTEST_LIMIT_S and code in GOOD_ORDER and not self._last_error):
-            minutes = round(lasted_s / 60)
-            return Disconnected(
-                f"The engine's service ended the session after {minutes} minute{'' if minutes == 1 else 's'}.",
-                renews=True,
-            )
+            return Disconnected(f"The engine's service ended the session after {_minutes(lasted_s)}.", renews=True)
         return Disconnected(
             self._last_error or f"The engine ended the connection ({code}{f', {reason}' if reason else ''})."
         )
@@ -372,6 +371,11 @@ class Connection:
             event, size = self._unsent.popleft()
             self._unsent_bytes -= size
             return event
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 def _size(event: ClientEvent) -> int:

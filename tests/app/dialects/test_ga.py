@@ -135,4 +135,5 @@ def test_a_session_whose_end_is_announced_is_renewed_in_a_pause_before_it(tmp_pa
         view = user.wait_answered(2)
         assert view.problems == ()
     assert server.refused == []
+    assert any("ends a session after 2 minutes. The conversation goes on" in said.text for said in user.announced)
     assert [turn.role for turn in view.transcript if turn.role != "notice"] == ["user", "assistant"] * 2
