@@ -495,6 +495,8 @@ class Assistant:
             words_of_turn=self._abilities.takes_back,
             speech=settings.speech,
             says=self._abilities.says,
+            read_typed=self._abilities.read_text,
+            read_spoken=self._abilities.read_text and self._abilities.takes_back,
             reply_limit_s=settings.reply_limit_s,
             wake_phrase=settings.wake_phrase if settings.called_only else "",
             announce=settings.announce,

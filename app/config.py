@@ -35,6 +35,10 @@ class Config:
     """As is one that says nothing at all for so long while it owes a reply."""
     thinking_cue_s: float = 0.9
     """The "thinking" earcon comes when a reply takes longer."""
+    read_typed: bool = False
+    """What is read in the picture goes to the engine with a typed question about it."""
+    read_spoken: bool = False
+    """The same with a spoken one."""
     says: bool = False
     """The engine can speak given words exactly; otherwise screen readers are given them."""
     reply_limit_s: float = 60.0

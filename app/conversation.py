@@ -62,6 +62,7 @@ from app.events import (
     QuitAsked,
     Rang,
     ReadAsked,
+    ReadForTurn,
     ReadingMoved,
     RepeatAsked,
     ReplyCreated,
@@ -109,6 +110,7 @@ from app.turns import (
     notice,
     picture_sent,
     put_turn,
+    read_for_turn,
     record_all,
     resume,
     say_failed,
@@ -165,6 +167,8 @@ def _dispatch(step: Step, event: Event) -> None:
             look(step, event)
         case PictureSent(_, jpeg):
             picture_sent(step, jpeg)
+        case ReadForTurn():
+            read_for_turn(step, event)
         case TextFound():
             text_found(step, event)
         case SightSeen():

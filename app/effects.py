@@ -57,6 +57,15 @@ class SendText:
     text: str
     picture: bool
     item_id: str | None = None
+    read: str = ""
+    """What was read in the picture; "" where there is nothing, or it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRead:
+    """What was read in the picture of the spoken turn that was committed last."""
+
+    read: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +229,13 @@ class ReadText:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadForModel:
+    """Read the present picture for the engine; `ReadForTurn` follows."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class WatchText:
     """Report each new text that comes into view (`TextFound`, not asked for), or no longer."""
 
@@ -292,6 +308,7 @@ Effect = (
     | ClearInput
     | CommitInput
     | SendText
+    | SendRead
     | CreateReply
     | SpeakWords
     | RunTool
@@ -315,6 +332,7 @@ Effect = (
     | SetCamera
     | WatchScene
     | ReadText
+    | ReadForModel
     | Unanswered
     | WatchText
     | WatchAim

@@ -151,6 +151,15 @@ class PictureSent:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadForTurn:
+    """The text in the picture that goes with the user's turn `turn`; "" where there is none."""
+
+    at_s: float
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstantTextSet:
     """Read what comes into view, each text once."""
 
@@ -569,6 +578,7 @@ Event = (
     | ReadingMoved
     | CheckAsked
     | PictureSent
+    | ReadForTurn
     | InstantTextSet
     | AimSet
     | AimAdvised

@@ -10,6 +10,7 @@ from app.engine.choice import engine_choice
 from app.history import History, HistoryError
 from app.latency import LatencyMeter
 from app.ports import Parts, Post
+from app.prompts import with_read
 from app.settings import Settings
 from app.sounds import Samples, Sounds
 from app.translator import Translator
@@ -96,7 +97,7 @@ class Performer:
                 self.parts.eyes.set_on(on)
             case fx.WatchScene(on):
                 self.parts.eyes.watch(on)
-            case fx.ReadText() | fx.WatchText() | fx.WatchAim() | fx.WatchLight() | fx.LookAt():
+            case fx.ReadText() | fx.ReadForModel() | fx.WatchText() | fx.WatchAim() | fx.WatchLight() | fx.LookAt():
                 self._look(effect)
             case fx.Say(text):
                 if text:
@@ -122,6 +123,9 @@ class Performer:
             case fx.ReadText():
                 if not eyes.read_text():
                     self._feed(ev.TextFound(now_s, failure=NO_PICTURE))
+            case fx.ReadForModel(turn):
+                if not eyes.read_for(turn):
+                    self._feed(ev.ReadForTurn(now_s, turn, ""))
             case fx.WatchText(on):
                 eyes.watch_text(on)
             case fx.WatchAim(on):
@@ -182,13 +186,15 @@ class Performer:
             case fx.ClearInput():
                 self._hide_scene()
                 send(InputAudioBufferClear())
-            case fx.SendText(text, picture, item_id):
+            case fx.SendText(text, picture, item_id, read):
                 self._asked_with = None
                 self.translator.began()
                 jpeg = self.parts.eyes.look() if picture else None
-                send(text_item(text, jpeg, item_id))
+                send(text_item(with_read(read if jpeg is not None else "", text), jpeg, item_id))
                 if jpeg is not None:
                     self._feed(ev.PictureSent(self._clock(), jpeg))
+            case fx.SendRead(read):
+                send(text_item(with_read(read), None))
             case fx.CreateReply(reply, limit_s, spoken):
                 self._latency.reply_asked(reply, self._asked_with, self._clock())
                 for early in self.translator.asked(reply, self._clock()):

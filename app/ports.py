@@ -160,6 +160,10 @@ class Eyes(Protocol):
         """Looks for text in the newest picture and posts `TextFound`; False when there is no picture."""
         ...
 
+    def read_for(self, turn: int) -> bool:
+        """Reads the newest picture for the engine and posts `ReadForTurn`; False when there is no picture."""
+        ...
+
     def watch_text(self, on: bool) -> None:
         """Goes on or stops posting `TextFound` for each text that comes into view."""
         ...

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from app import asides
 from app.asides import judge_when_free
-from app.effects import CancelReply, ClearInput, DropSound, RestoreConversation, RewindSound, StartEngine
+from app.effects import (
+    CancelReply,
+    ClearInput,
+    DropSound,
+    ReadForModel,
+    RestoreConversation,
+    RewindSound,
+    StartEngine,
+)
 from app.events import (
     EngineLost,
     EngineReady,
@@ -48,6 +56,7 @@ from app.view import Problem
 RESTORED_TURNS = 40
 RESTORED_CHARS = 8000
 """How much of the conversation a restarted engine is given: its newest part, within these bounds."""
+NOBODYS_TURN = 0
 LOST = "The last question was lost with the engine. Please ask again."
 
 
@@ -276,6 +285,8 @@ def engine_ready(step: Step, event: EngineReady) -> None:
         turns.append((turn.role, turn.text))
     if turns:
         step.do(RestoreConversation(tuple(reversed(turns))))
+    if step.state.config.read_typed and step.state.camera_on:
+        step.do(ReadForModel(NOBODYS_TURN))  # the reading models are loaded before the first question
     serve(step)
 
 

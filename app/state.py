@@ -90,6 +90,10 @@ class Ask:
     """Replies in a row before this one that called tools."""
     said: str = ""
     """Nobody asked: these words, read or seen without the model, are to be spoken exactly."""
+    read: str | None = None
+    """What was read in the picture, to be given with it; None: not known (yet), "": nothing, or it was given."""
+    read_due_s: float | None = None
+    """Until when a typed question waits for that; None: it was not looked for."""
     check: bool = False
     """An earlier question once more: the answer is compared, and neither played nor shown."""
 

@@ -16,8 +16,10 @@ from app.effects import (
     FlushPlayback,
     PausePlayback,
     PlaySpeech,
+    ReadForModel,
     ResumePlayback,
     SaveTurn,
+    SendRead,
     SendResults,
     SendText,
     SpeakWords,
@@ -25,10 +27,14 @@ from app.effects import (
     TruncateReply,
     Unanswered,
 )
+from app.events import ReadForTurn
 from app.heard import heard_text
 from app.safety import Verdict
 from app.state import MAX_ASKS, MAX_ITEMS, MAX_TURNS, Answer, Ask, Closing, Engine, Reply, State, Step
 from app.view import TranscriptTurn
+
+READ_WAIT_S = 0.8
+"""How long a typed question waits for what is read in its picture."""
 
 # --- transcript -----------------------------------------------------------------------------------------------------
 
@@ -159,8 +165,12 @@ def serve(step: Step) -> None:
     if not engine_free(step.state) or not step.state.asks:
         return
     ask, rest = step.state.asks[0], step.state.asks[1:]
+    if _waits_for_read(step, ask):
+        return
     if ask.utterance is not None and not ask.streaming:
         step.do(StreamSound(ask.utterance, step.state.camera_on))
+        if step.state.config.read_spoken and step.state.camera_on and ask.read is None:
+            step.do(ReadForModel(ask.turn))
         ask = replace(ask, streaming=True)
         step.set(asks=(ask, *rest))
     if not ask.ended and not (ask.guessed and step.state.config.speculate):
@@ -169,11 +179,14 @@ def serve(step: Step) -> None:
     if ask.utterance is not None:
         step.do(CommitInput(ask.utterance))
         step.set(commits=(*step.state.commits, ask.turn))
+        if ask.read:
+            step.do(SendRead(ask.read))
+            ask = replace(ask, read="")  # if the user goes on, the engine has it
     elif ask.outputs:
         step.do(SendResults(ask.outputs, ask.picture and step.state.camera_on))
     elif not ask.said:
         item_id = _prompt_id(ask, number) if ask.narration or ask.check else None
-        step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id))
+        step.do(SendText(ask.text, ask.picture and step.state.camera_on, item_id, ask.read or ""))
     if ask.said:
         step.do(SpeakWords(number, ask.said))
     else:
@@ -193,6 +206,29 @@ def serve(step: Step) -> None:
         ),
         picture=b"",
     )
+
+
+def _waits_for_read(step: Step, ask: Ask) -> bool:
+    """A typed question about a picture waits a moment for what is read there, so that the answer agrees with it."""
+    config = step.state.config
+    typed = ask.utterance is None and not (ask.said or ask.outputs or ask.narration)
+    if not (typed and config.read_typed and ask.picture and step.state.camera_on and ask.read is None):
+        return False
+    if ask.read_due_s is None:
+        step.do(ReadForModel(ask.turn))
+        ask = replace(ask, read_due_s=step.at_s + READ_WAIT_S)
+        step.set(asks=(ask, *step.state.asks[1:]))
+    assert ask.read_due_s is not None
+    return step.at_s < ask.read_due_s
+
+
+def read_for_turn(step: Step, event: ReadForTurn) -> None:
+    """Too late for a question that has been asked, unless it was asked on a guess and the user goes on."""
+    asks = [replace(ask, read=event.text) if ask.turn == event.turn else ask for ask in step.state.asks]
+    step.set(asks=tuple(asks))
+    reply = step.state.reply
+    if reply is not None and reply.speculative and reply.ask.turn == event.turn and reply.ask.read is None:
+        step.reply(ask=replace(reply.ask, read=event.text))
 
 
 # --- replying -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app import events as ev
 from app.events import WHEN_TAKEN
 from app.ports import Post
+from app.reading import marked
 from app.view import EarconName, Problem
 from audio_io import events as sound
 from audio_io.errors import PlayerFullError
@@ -297,6 +298,9 @@ class SeeingEyes:
     def read_text(self) -> bool:
         return self.sights.read(lambda answer: self._on_text(answer, asked=True))
 
+    def read_for(self, turn: int) -> bool:
+        return self.sights.read(lambda answer: self._on_read_for(turn, answer), what="for the model")
+
     def watch_text(self, on: bool) -> None:
         self.sights.watch_text((lambda page: self._on_text(page, asked=False)) if on else None)
 
@@ -320,6 +324,12 @@ class SeeingEyes:
             self._post(ev.TextFound(WHEN_TAKEN, passages, answer.advice if asked else "", asked=asked))
         else:
             self._post(ev.TextFound(WHEN_TAKEN, failure=in_words(answer), asked=asked))
+
+    def _on_read_for(self, turn: int, answer: Answer) -> None:
+        passages = answer.passages if isinstance(answer, Page) else ()
+        text = " ".join(marked(passage.text, passage.doubtful) for passage in passages)
+        if self._post is not None:
+            self._post(ev.ReadForTurn(WHEN_TAKEN, turn, text))
 
     def _on_aim(self, advice: Advice) -> None:
         if self._post is not None:

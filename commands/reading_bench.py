@@ -44,13 +44,14 @@ def main(arguments: Sequence[str]) -> int:
         _reset_peak()
         reader = Reader()
         result = measure(reader, made, show=chosen.show and not chosen.json)
+        # Before photographs are opened: some are large.
+        result["memory_mb"] = _peak_mb() - base_mb if _peak_mb() else None
         if chosen.photos is not None:
             result["photographs"] = measure_photographs(reader, chosen.photos)
     except ReadingUnavailableError as error:
         raise CommandError(EXIT_FAILED, str(error)) from error
     except SourceError as error:
         raise CommandError(EXIT_USAGE, error.message, error.remedy) from error
-    result["memory_mb"] = _peak_mb() - base_mb if _peak_mb() else None
     sys.stdout.write(json.dumps(result, indent=2) + "\n" if chosen.json else _table(result))
     return EXIT_OK
 

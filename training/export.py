@@ -130,6 +130,7 @@ def side_files() -> dict[str, dict[str, Any]]:
         "talker_do_sample": False,
         "talker_repetition_penalty": 1.0,
         "knows_tools": False,  # until a checkpoint was trained on them
+        "knows_read_text": False,  # the same
         **({"conversation_turns": config.CONVERSATION_TURNS} if config.CONVERSATION_TURNS else {}),
     }
     return {

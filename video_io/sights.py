@@ -68,11 +68,11 @@ class Sights:
         self._light: Callable[[float], None] | None = None
         self._lit_s = float("-inf")
 
-    def read(self, answered: Callable[[Answer], None]) -> bool:
-        """The text of the newest picture; False when there is no picture."""
+    def read(self, answered: Callable[[Answer], None], *, what: str = "text") -> bool:
+        """The text of the newest picture; False when there is no picture. `what`: see `Looker.text`."""
         frame = self._newest()
         if frame is not None:
-            self._looker.text(frame.rgb, answered)
+            self._looker.text(frame.rgb, answered, what=what)
         return frame is not None
 
     def tell(self, what: SightName, answered: Callable[[Answer], None]) -> bool:

@@ -16,3 +16,5 @@ class Abilities:
     judges: bool = True
     """Words of a short utterance can be had without a reply to it."""
     tools: bool = True
+    read_text: bool = True
+    """Text that was read in a picture, given with the question, helps its model."""

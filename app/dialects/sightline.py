@@ -15,8 +15,12 @@ class Sightline(Dialect):
     abilities = Abilities(takes_back=True, says=True)
 
     def abilities_of(self, session: Json) -> Abilities:
-        """The engine says whether its model knows tools; one that does not say so is older than they are."""
-        return replace(self.abilities, tools=session.get("knows_tools") is True)
+        """The engine says what its model knows; one that does not say so is older than the question."""
+        return replace(
+            self.abilities,
+            tools=session.get("knows_tools") is True,
+            read_text=session.get("knows_read_text") is True,
+        )
 
     def session(self, update: Json) -> list[Json]:
         return [update]

@@ -26,6 +26,7 @@ class Generation:
     max_frames: int
     conversation_turns: int | None = None  # how many turns it can carry, the present one included; None: all that fit
     knows_tools: bool = True  # whether a list of tools in its instructions means something to it
+    knows_read_text: bool = True  # whether text that was read in a picture, given with the question, helps it
 
 
 def read_generation(path: Path, config: ModelConfig) -> Generation:
@@ -62,4 +63,5 @@ def read_generation(path: Path, config: ModelConfig) -> Generation:
         max_frames=values.integer("talker_max_new_tokens", 4096, least=1, most=MOST_FRAMES),
         conversation_turns=turns,
         knows_tools=values.flag("knows_tools", True),
+        knows_read_text=values.flag("knows_read_text", True),
     )

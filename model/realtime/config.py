@@ -76,6 +76,7 @@ class Abilities:
     voices: tuple[str, ...]
     has_voice_detector: bool
     knows_tools: bool = True
+    knows_read_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
     """The `session` object of session.created and session.updated.
 
     GA's type allows no `rate` but 24000, so another rate is given as `sample_rate` and `rate` is left out. `voices`
-    (those that this model has) and `knows_tools` are Sightline's own.
+    (those that this model has), `knows_tools` and `knows_read_text` are Sightline's own.
     """
     detection = config.turn_detection
     input_format: dict[str, Any] = {"type": "audio/pcm"}
@@ -205,6 +206,7 @@ def to_wire(config: LiveConfig, session_id: str, abilities: Abilities) -> dict[s
         "model": abilities.model,
         "voices": list(abilities.voices),
         "knows_tools": abilities.knows_tools,
+        "knows_read_text": abilities.knows_read_text,
         "instructions": config.instructions,
         "output_modalities": list(config.modalities),
         "max_output_tokens": "inf" if config.max_output_tokens is None else config.max_output_tokens,

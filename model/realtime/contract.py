@@ -110,12 +110,18 @@ class SpeakingSession(Protocol):
 
 
 class SpeakingModel(Protocol):
-    """A loaded model. `voices` is empty when it does not speak; one without `knows_tools` is never offered any."""
+    """A loaded model. `voices` is empty when it does not speak; one without `knows_tools` is never offered any.
+
+    `knows_read_text` is for clients: whether text that was read in a picture is to be given with the question.
+    """
 
     @property
     def voices(self) -> tuple[str, ...]: ...
 
     @property
     def knows_tools(self) -> bool: ...
+
+    @property
+    def knows_read_text(self) -> bool: ...
 
     def open_session(self, instructions: str | None, voice: str | None) -> SpeakingSession: ...

@@ -22,6 +22,11 @@ class LocalModel:
         """False for a checkpoint that was trained without tools (`knows_tools` in its generation_config.json)."""
         return self.flash.generation.knows_tools
 
+    @property
+    def knows_read_text(self) -> bool:
+        """False for a checkpoint that is not to be given what was read in a picture (the same file)."""
+        return self.flash.generation.knows_read_text
+
     def open_session(self, instructions: str | None, voice: str | None) -> Session:
         """A conversation; raises InputError for an unknown voice."""
         return Session(self.flash, instructions, voice)

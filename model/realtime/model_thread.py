@@ -112,7 +112,13 @@ class ModelThread:
             log.error("the model could not be loaded", exc_info=not isinstance(error, ValueError | OSError))
             self._on_failure(_load_failure(error))
             return
-        abilities = Abilities(self._model_name, tuple(model.voices), self._make_detector is not None, model.knows_tools)
+        abilities = Abilities(
+            self._model_name,
+            tuple(model.voices),
+            self._make_detector is not None,
+            model.knows_tools,
+            model.knows_read_text,
+        )
         self.is_ready = True
         log.info("the model is ready")
         try:

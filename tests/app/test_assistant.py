@@ -6,6 +6,8 @@ The engine is the real server over a scripted model that writes down what it was
 from __future__ import annotations
 
 import os
+import random
+import re
 import signal
 import sys
 import threading
@@ -18,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from app import commands as cmd
 from app import events as ev
@@ -26,6 +29,7 @@ from app.engine.handle import EngineHandle, LocalEngine
 from app.history import History
 from app.inbox import Overflow
 from app.ports import Parts
+from app.prompts import DESCRIBE
 from app.settings import SettingsStore
 from app.view import Announcement, Phase, View
 from audio_io.events import ListenerEvent
@@ -36,6 +40,7 @@ from audio_io.wav_player import WavPlayer
 from audio_io.wav_source import WavSource
 from commands.compose import make_engine
 from commands.devices import ListeningEars, PlayingMouth, SeeingEyes
+from commands.reading_pictures import letter
 from tests.app.engine_server import TOKEN, engine_server
 from tests.audio_io.voices import spoken
 from tests.model.realtime.scripted import ScriptedFlash, ScriptedSession
@@ -152,6 +157,27 @@ def test_a_spoken_and_a_typed_question_with_pictures(tmp_path: Path) -> None:
     assert conversation is not None
     assert [turn.text for turn in history.turns(conversation)] == [text for _, text, _ in user.said]
     history.close()
+
+
+def test_what_is_read_in_the_picture_goes_with_the_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.turns.READ_WAIT_S", PATIENCE_S)  # here the machine may be slow
+    Image.fromarray(letter(random.Random(3), "reported").made("letter", "letter").rgb).save(tmp_path / "letter.png")
+    flash = ScriptedFlash()
+    with remote_room(tmp_path, flash, pictures=str(tmp_path / "letter.png")) as user:
+        user.wait(lambda view: view.devices.picture_source and view.phase is Phase.LISTENING)
+        user.assistant.send(cmd.Describe())
+        user.wait_answered(1)
+        asked = "".join(value for kind, value in flash.newest.held if kind == "user")
+        assert re.match(r"\[Text that OCR reads .*“Notice \d\d\d ", asked)
+        assert asked.endswith(DESCRIBE["brief"])
+        assert user.said[0] == ("user", "Describe what you see.", "")  # the transcript holds what was asked
+        assert "Notice" not in flash.newest.options.instructions
+    unhelped = ScriptedFlash(knows_read_text=False)
+    with remote_room(tmp_path, unhelped, pictures=str(tmp_path / "letter.png")) as user:
+        user.wait(lambda view: view.devices.picture_source and view.phase is Phase.LISTENING)
+        user.assistant.send(cmd.Describe())
+        user.wait_answered(1)
+        assert ("user", DESCRIBE["brief"]) in unhelped.newest.held
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ class World:
     silent: bool = False
     guesses: dict[int, int] = field(default_factory=dict)  # reply begun on a guess -> utterance that it answers
     effects: list[fx.Effect] = field(default_factory=list)
+    reading: int = 0  # the turn whose picture is being read
 
     def feed(self, event: ev.Event) -> None:
         pending = [event]
@@ -66,7 +67,7 @@ class World:
     def perform(self, effect: fx.Effect) -> ev.Event | None:
         self.effects.append(effect)
         match effect:
-            case fx.StreamSound() | fx.CommitInput() | fx.SendText() | fx.CreateReply():
+            case fx.StreamSound() | fx.CommitInput() | fx.SendText() | fx.SendRead() | fx.CreateReply():
                 assert self.engine_up, "nothing is sent to an engine that is down"
                 assert self.response is None, "nothing new is sent while a reply is being made"
                 if isinstance(effect, fx.CommitInput):
@@ -107,6 +108,8 @@ class World:
             case fx.ReplayLast(reply):
                 assert self.playing is None
                 self.playing, self.queue, self.play_done, self.play_started = reply, [2400], True, False
+            case fx.ReadForModel(turn):
+                self.reading = turn
             case fx.StartEngine():
                 self.engine_up, self.response = False, None
                 self.committed = []
@@ -244,6 +247,10 @@ class World:
     def do_text(self, _: int) -> None:
         self.feed(ev.TextEntered(self.at_s, "hello"))
 
+    def do_read(self, choice: int) -> None:
+        """What is in the picture has been read, or nothing was there."""
+        self.feed(ev.ReadForTurn(self.at_s, self.reading, ["Whole milk", ""][choice % 2]))
+
     def do_turn(self, choice: int) -> None:
         """A whole utterance, of the length that the choice says, over silence or over a reply."""
         while self.speaking:
@@ -316,7 +323,16 @@ class World:
         assert self.playing is None
 
 
-KINDS = ["voice"] * 3 + ["turn"] * 4 + ["reply"] * 4 + ["answer"] * 6 + ["play"] * 3 + ["tick"] * 3 + ["text"] * 2
+KINDS = (
+    ["voice"] * 3
+    + ["turn"] * 4
+    + ["reply"] * 4
+    + ["answer"] * 6
+    + ["play"] * 3
+    + ["tick"] * 3
+    + ["text"] * 2
+    + ["read"] * 3
+)
 ACTIONS = st.tuples(
     st.sampled_from([*KINDS, "engine", "narration", "scene", "scene", "command", "command", "stale"]),
     st.integers(0, 119),
@@ -324,13 +340,16 @@ ACTIONS = st.tuples(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, min_size=5, max_size=60), st.booleans(), st.booleans(), st.sampled_from(["", "ok"]))
-@example([("turn", 0), ("voice", 1), ("answer", 29), ("reply", 0), ("engine", 0)], False, False, "")
+@given(
+    st.lists(ACTIONS, min_size=5, max_size=60), st.booleans(), st.booleans(), st.sampled_from(["", "ok"]), st.booleans()
+)
+@example([("turn", 0), ("voice", 1), ("answer", 29), ("reply", 0), ("engine", 0)], False, False, "", False)
 def test_any_course_of_events_keeps_the_invariants_and_comes_to_rest(
-    actions: list[tuple[str, int]], speculate: bool, speech: bool, wake_phrase: str
+    actions: list[tuple[str, int]], speculate: bool, speech: bool, wake_phrase: str, reads: bool
 ) -> None:
     world = World()
-    world.state = replace(world.state, config=Config(speculate=speculate, speech=speech, wake_phrase=wake_phrase))
+    chosen = Config(speculate=speculate, speech=speech, wake_phrase=wake_phrase, read_typed=reads, read_spoken=reads)
+    world.state = replace(world.state, config=chosen)
     world.happen("engine", 1)
     for what, choice in actions:
         world.happen(what, choice)

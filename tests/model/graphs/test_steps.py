@@ -397,6 +397,7 @@ def test_new_instructions_free_the_old_caches_before_new_ones_are_made(
     class Watched:
         voices = flash.voices
         knows_tools = True
+        knows_read_text = True
 
         def open_session(self, instructions: str | None, voice: str | None) -> Session:
             n_alive.append(sum(made() is not None for made in held))

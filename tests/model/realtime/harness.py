@@ -24,6 +24,8 @@ OWN_FIELDS = {
     ("session.updated", "voices"),
     ("session.created", "knows_tools"),
     ("session.updated", "knows_tools"),
+    ("session.created", "knows_read_text"),
+    ("session.updated", "knows_read_text"),
     ("session.created", "sample_rate"),
     ("session.updated", "sample_rate"),
     # GA sends these two; the `openai` package reads them into its response type only.
@@ -90,7 +92,8 @@ class Harness:
         self.events: list[dict[str, Any]] = []
         self.dropped: list[str] = []
         self.is_finished = False
-        abilities = Abilities("scripted", self.flash.voices, make_detector is not None, self.flash.knows_tools)
+        has_detector, flash = make_detector is not None, self.flash
+        abilities = Abilities("scripted", flash.voices, has_detector, flash.knows_tools, flash.knows_read_text)
         self.live = LiveSession(self.flash, abilities, self, make_detector, "sess_1")
         if session:
             self.say("session.update", session=session)

@@ -262,6 +262,7 @@ class ScriptedFlash:
     gate: Callable[[], None] | None = None
     called: tuple[str, ...] = ()
     knows_tools: bool = True
+    knows_read_text: bool = True
 
     def open_session(self, instructions: str | None, voice: str | None) -> ScriptedSession:
         made = ScriptedSession(Options(instructions or "", voice or ""), self.words, self.gate, self.called)

@@ -102,10 +102,15 @@ def test_nothing_follows_response_done() -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 7])
 @pytest.mark.parametrize("take_back", ["truncate", "delete"])
-def test_speculative_reply_leaves_no_trace(steps: int, take_back: str) -> None:
+@pytest.mark.parametrize("read", ["", "EXIT"])
+def test_speculative_reply_leaves_no_trace(steps: int, take_back: str, read: str) -> None:
+    """Also where what was read in the picture was given with what had been heard."""
     plain, guessing = Harness(), Harness()
     for client in (plain, guessing):
         client.hear(0.4)
+        if read:
+            part = {"type": "input_text", "text": read}
+            client.say("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
         client.work()
     guessing.say("response.create")
     guessing.work(steps)
