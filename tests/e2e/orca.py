@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests.sound_server import wait_until
 
+ORCA = os.environ.get("SIGHTLINE_ORCA", "orca")
+"""Which Orca is run; `scripts/other-orca` brings that of another Debian."""
 MODULES = ("/usr/lib/speech-dispatcher-modules", "/usr/lib/x86_64-linux-gnu/speech-dispatcher-modules")
 READY_S = 60.0
 QUIET_S = 1.5
@@ -43,7 +45,7 @@ GenericPitchMultiply 1
 
 def missing() -> str:
     """Why Orca cannot be run here; empty when it can."""
-    for tool in ("orca", "speech-dispatcher"):
+    for tool in (ORCA, "speech-dispatcher"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     return "" if _module() else "speech-dispatcher's generic module is not installed"
@@ -117,10 +119,10 @@ def orca(environment: Mapping[str, str], home: Path) -> Iterator[Orca]:
     process: subprocess.Popen[bytes] | None = None
     try:
         wait_until(socket_path.exists, "speech-dispatcher is up", 20)
-        version = subprocess.run(["orca", "--version"], env=mine, capture_output=True, text=True, timeout=60).stdout
+        version = subprocess.run([ORCA, "--version"], env=mine, capture_output=True, text=True, timeout=60).stdout
         with (folder / "orca.out").open("wb") as output:
             process = subprocess.Popen(
-                ["orca", "-d", "braille", "-d", "braille-monitor", "--debug-file", str(log)],
+                [ORCA, "-d", "braille", "-d", "braille-monitor", "--debug-file", str(log)],
                 env=mine,
                 stdout=output,
                 stderr=output,
