@@ -58,6 +58,7 @@ from app.wire import INPUT_RATE_HZ, session_update
 log = logging.getLogger(__name__)
 
 TICK_S = 0.05
+NO_SOURCE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +429,9 @@ class Assistant:
             self._keep({"speaker": name})
         else:
             self._parts.eyes.choose(name)
-            self._keep({"pictures": name or "none"})
+            self._keep({"pictures": name or NO_SOURCE})
+            if name in (None, NO_SOURCE):
+                self._feed(ev.PicturesEnded(self._now()))
 
     def _keep(self, changes: dict[str, object]) -> bool:
         """Validates and writes; a problem says why not. False when nothing changed."""

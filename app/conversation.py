@@ -51,6 +51,7 @@ from app.events import (
     NewConversationAsked,
     PermissionGiven,
     PermissionWanted,
+    PicturesEnded,
     PictureSent,
     PlaybackFinished,
     PlaybackProgress,
@@ -89,7 +90,7 @@ from app.events import (
     VoiceResumed,
     VoiceStarted,
 )
-from app.looks import look
+from app.looks import look, stop_looking
 from app.narration import narrate, narration_set, scene_changed
 from app.phrases import phrase
 from app.reading import (
@@ -158,7 +159,11 @@ def _dispatch(step: Step, event: Event) -> None:
             if event.on != step.state.camera_on:
                 step.set(camera_on=event.on, scene=None)  # what changed before is no longer in the picture
                 step.say("Camera on." if event.on else "Camera off.")
+            if not event.on:
+                stop_looking(step)
             step.do(SetCamera(event.on))
+        case PicturesEnded():
+            stop_looking(step)
         case NarrationSet():
             narration_set(step, event)
         case SceneChanged():

@@ -160,6 +160,13 @@ class ReadForTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturesEnded:
+    """The user wants no source of pictures."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class InstantTextSet:
     """Read what comes into view, each text once."""
 
@@ -579,6 +586,7 @@ Event = (
     | CheckAsked
     | PictureSent
     | ReadForTurn
+    | PicturesEnded
     | InstantTextSet
     | AimSet
     | AimAdvised

@@ -79,7 +79,8 @@ def test_nothing_is_told_with_the_camera_off_and_an_answer_to_the_user_is_left_a
 def test_a_change_from_before_the_camera_was_off_is_not_told_when_it_is_on_again() -> None:
     story = narrating()
     story.now(ev.VoiceStarted(2.0, 1), ev.SceneChanged(2.1), ev.CameraSet(2.2, False), ev.VoiceDropped(2.3, 1))
-    assert of(fx.SendText, story.now(ev.Tick(9.0), ev.CameraSet(10.0, True), ev.Tick(20.0))) == []
+    on_again = story.now(ev.Tick(9.0), ev.CameraSet(10.0, True), ev.NarrationSet(11.0, True), ev.Tick(20.0))
+    assert of(fx.SendText, on_again) == []
     assert of(fx.SendText, story.now(ev.SceneChanged(21.0)))
 
 

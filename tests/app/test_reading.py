@@ -248,3 +248,19 @@ def test_what_is_read_is_announced_once() -> None:
     story = reading()
     story.now(ev.Tick(4.0), ev.Tick(9.0), ev.Tick(20.0), ev.Tick(21.0))
     assert all("Okafor" not in words for words in announced(story.effects))
+
+
+@pytest.mark.parametrize("ends", [ev.CameraSet(2.0, False), ev.PicturesEnded(2.0)])
+def test_no_mode_of_looking_stays_on_without_pictures_and_each_is_said_to_be_off(ends: ev.Event) -> None:
+    story = Story()
+    modes = (ev.NarrationSet, ev.InstantTextSet, ev.AimSet, ev.LightToneSet)
+    story.now(*(mode(1.0, True) for mode in modes))
+    effects = story.now(ends)
+    told = [effect.announcement.text for effect in of(fx.Announce, effects)]
+    off = ["Narration off.", "Instant text off.", "Aiming help off.", "Light tone off."]
+    assert told == (["Camera off.", *off] if isinstance(ends, ev.CameraSet) else off)
+    watches = (fx.WatchScene, fx.WatchText, fx.WatchAim, fx.WatchLight)
+    assert [effect for effect in effects if isinstance(effect, watches)] == [watch(False) for watch in watches]
+    state = story.state
+    assert [state.narrating, state.instant_text, state.aiming, state.light_tone] == [False] * 4
+    assert not of(fx.Announce, story.now(ev.PicturesEnded(3.0)))
