@@ -59,6 +59,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.05
 NO_SOURCE = "none"
+CAMERA = "camera:0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +363,16 @@ class Assistant:
             case cmd.ReadAloud():
                 self._feed(ev.ReadAsked(now_s))
             case cmd.ShowPicture(data, name):
+                self._feed(ev.SourceAsked(now_s))
                 self._parts.eyes.show(data, name)
+            case cmd.LookThrough(source, then):
+                question = describe(now_s, self._store.settings.detail) if then == "describe" else None
+                self._feed(ev.SourceAsked(now_s, question, read=then == "read"))
+                self._parts.eyes.choose(source)
+            case cmd.BackToCamera():
+                self._feed(ev.SourceAsked(now_s))
+                kept = self._store.settings.pictures
+                self._parts.eyes.choose(kept if kept != NO_SOURCE else CAMERA)
             case cmd.CheckAgain():
                 self._feed(ev.CheckAsked(now_s))
             case cmd.MoveReading(step):
@@ -428,10 +438,10 @@ class Assistant:
             self._parts.mouth.choose(name)
             self._keep({"speaker": name})
         else:
+            none = name in (None, NO_SOURCE)
+            self._feed(ev.PicturesEnded(self._now()) if none else ev.SourceAsked(self._now()))
             self._parts.eyes.choose(name)
             self._keep({"pictures": name or NO_SOURCE})
-            if name in (None, NO_SOURCE):
-                self._feed(ev.PicturesEnded(self._now()))
 
     def _keep(self, changes: dict[str, object]) -> bool:
         """Validates and writes; a problem says why not. False when nothing changed."""

@@ -146,6 +146,22 @@ class ShowPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class LookThrough:
+    """Take pictures from this source, named as in the picker, until another is chosen. It is not kept in the settings.
+
+    `then`: what is done with its first picture.
+    """
+
+    source: str
+    then: Literal["", "describe", "read"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackToCamera:
+    """Take pictures from the camera again, or from what the settings name."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeSettings:
     """Some settings changed (names as in `app.settings.Settings`). Persisted, and put to work at once where they can
     be: voice and instructions from the next reply on, the checkpoint by restarting the engine. Values that are not
@@ -175,6 +191,8 @@ Command = (
     | Retry
     | ChooseDevice
     | ShowPicture
+    | LookThrough
+    | BackToCamera
     | AnswerQuestion
     | ChangeSettings
 )

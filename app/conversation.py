@@ -77,6 +77,7 @@ from app.events import (
     SceneChanged,
     SightAsked,
     SightSeen,
+    SourceAsked,
     StopAsked,
     TextEntered,
     TextFound,
@@ -101,6 +102,7 @@ from app.reading import (
     instant_text_set,
     light_measured,
     light_tone_set,
+    read_asked,
     sight_seen,
     text_found,
 )
@@ -162,7 +164,10 @@ def _dispatch(step: Step, event: Event) -> None:
             if not event.on:
                 stop_looking(step)
             step.do(SetCamera(event.on))
+        case SourceAsked():
+            _source_asked(step, event)
         case PicturesEnded():
+            step.set(source_asked=None)
             stop_looking(step)
         case NarrationSet():
             narration_set(step, event)
@@ -206,9 +211,15 @@ def _dispatch(step: Step, event: Event) -> None:
             _name_device(step, event.kind, event.name)
             if step.remove_problem(event.kind):
                 step.say(f"Using {event.name}.")
+            elif event.kind == "pictures" and step.state.source_asked is not None:
+                step.say(f"Looking at {event.name}.")
+            if event.kind == "pictures":
+                _source_gives(step)
         case DeviceFails():
             _name_device(step, event.kind, "")
             step.raise_problem(event.problem)
+            if event.kind == "pictures":
+                step.set(source_asked=None)
         case AdviceGiven(_, text):
             if step.state.utterance is None and step.state.reply is None:
                 step.say(text)
@@ -264,6 +275,25 @@ def _dispatch(step: Step, event: Event) -> None:
             replies.playback_stopped(step, event)
         case PlaybackFinished():
             replies.playback_finished(step, event)
+
+
+def _source_asked(step: Step, event: SourceAsked) -> None:
+    if step.state.camera_on:
+        step.remove_problem("pictures")  # of the source before
+        step.set(source_asked=event)
+    else:
+        step.say("The camera is off, so no picture is looked at. Turn it on.", urgent=True)
+
+
+def _source_gives(step: Step) -> None:
+    asked = step.state.source_asked
+    if asked is None:
+        return
+    step.set(source_asked=None)
+    if asked.read:
+        read_asked(step, ReadAsked(step.at_s))
+    elif asked.question is not None:
+        _text_entered(step, replace(asked.question, at_s=step.at_s))
 
 
 def _name_device(step: Step, kind: DeviceKind, name: str) -> None:

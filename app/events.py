@@ -160,6 +160,18 @@ class ReadForTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceAsked:
+    """The user has chosen another source of pictures: it is named when it gives them.
+
+    With its first picture the `question` is asked, or its text is read.
+    """
+
+    at_s: float
+    question: TextEntered | None = None
+    read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PicturesEnded:
     """The user wants no source of pictures."""
 
@@ -586,6 +598,7 @@ Event = (
     | CheckAsked
     | PictureSent
     | ReadForTurn
+    | SourceAsked
     | PicturesEnded
     | InstantTextSet
     | AimSet

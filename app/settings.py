@@ -105,6 +105,8 @@ class Settings:
     announce: str = field(default="unheard", metadata=_choice("unheard", "all"))
     """What screen readers are told: what cannot be heard otherwise, or every state and every reply."""
     push_to_talk_key: str = "F8"
+    keys_everywhere: bool = True
+    """Some keys work while another window has the keyboard (X11)."""
     safety_phrases: tuple[str, ...] = DEFAULT_PHRASES
 
     def validated(self, changes: Mapping[str, object]) -> Settings:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.config import Config
 from app.effects import Announce, Earcon, Effect
-from app.events import SceneChanged
+from app.events import SceneChanged, SourceAsked
 from app.heard import Piece, full_text
 from app.view import Announcement, DeviceNames, EarconName, Phase, Problem, TranscriptTurn
 
@@ -259,6 +259,8 @@ class State:
     light_tone: bool = False
     questions: tuple[tuple[str, str], ...] = ()
     """What tools ask before they act: (call, question), oldest first."""
+    source_asked: SourceAsked | None = None
+    """The user has chosen a source that has given no picture yet."""
     picture: bytes = field(default=b"", repr=False)
     """The picture, as JPEG, that was sent last for a turn that has no reply yet."""
     last_answer: Answer | None = None

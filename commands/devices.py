@@ -247,7 +247,6 @@ class SeeingEyes:
     """`app.ports.Eyes` on `video_io.eyes.Eyes`."""
 
     def __init__(self, choice: str) -> None:
-        self._n_given = 0
         self.eyes = video.Eyes(
             choice,
             open_source=self._open,
@@ -263,14 +262,13 @@ class SeeingEyes:
 
     def _open(self, choice: str, *, clock: Callable[[], float]) -> FrameSource:
         name, data = self._given
-        if choice.startswith(GIVEN) and data:
+        if choice == GIVEN and data:
             return ThreadedSource(GivenGrabber(data, name), clock=clock)
         return open_source(choice, clock=clock)
 
     def show(self, data: bytes, name: str) -> None:
         self._given = (name, data)
-        self._n_given += 1
-        self.eyes.choose(f"{GIVEN}{self._n_given}")  # another name each time, so that it is opened anew
+        self.eyes.choose(GIVEN)
 
     def start(self, post: Post) -> None:
         self._post = post

@@ -20,6 +20,7 @@ class CameraGrabber:
     """A camera by number, or a stream by URL (`udp://…`, `http://…mjpg`). `interval_s` is 0: reading waits."""
 
     interval_s = 0.0
+    is_camera = True
     spacing_s = 0.0
 
     def __init__(self, device: int | str, label: str | None = None, *, clock: Callable[[], float] = time.monotonic):

@@ -59,6 +59,7 @@ class Eyes:
         self._open_source = open_source
         self._changed = threading.Condition()
         self._choice = choice
+        self._n_choices = 0
         self._on = True
         self._stopping = False
         self._poke = False  # a question has begun: offer the picture that is there
@@ -95,9 +96,10 @@ class Eyes:
             self._changed.notify_all()
 
     def choose(self, choice: str) -> None:
-        """Another source, as `open_source` takes it, or "none"."""
+        """A source, as `open_source` takes it, or "none"; the same again is opened anew."""
         with self._changed:
             self._choice = choice
+            self._n_choices += 1
             self._changed.notify_all()
 
     def set_speaking(self, speaking: bool) -> None:
@@ -155,7 +157,7 @@ class Eyes:
     # --- the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        opened: str | None = None
+        opened: tuple[str, int] | None = None
         while True:
             with self._changed:
                 self._changed.wait_for(partial(self._has_work, opened))
@@ -167,7 +169,7 @@ class Eyes:
             if stopping:
                 return
             if wanted is not None and opened is None:
-                self._open(wanted)
+                self._open(wanted[0])
                 opened = wanted
             if poked:
                 newest = self.newest()
@@ -175,11 +177,11 @@ class Eyes:
                     # The same picture, now: a still source gives the next one only later.
                     self._select(replace(newest, at_s=self._clock()))
 
-    def _has_work(self, opened: str | None) -> bool:
+    def _has_work(self, opened: tuple[str, int] | None) -> bool:
         return self._stopping or self._poke or self._wanted() != opened
 
-    def _wanted(self) -> str | None:
-        return self._choice if self._on and self._choice != NO_PICTURES else None
+    def _wanted(self) -> tuple[str, int] | None:
+        return (self._choice, self._n_choices) if self._on and self._choice != NO_PICTURES else None
 
     def _open(self, choice: str) -> None:
         try:
@@ -216,7 +218,7 @@ class Eyes:
         self._select(frame)
         self._follow_scene(frame)
         self._on_frame_taken(frame)
-        if frame.at_s - self._watched_at_s >= QUALITY_INTERVAL_S:
+        if source.is_camera and frame.at_s - self._watched_at_s >= QUALITY_INTERVAL_S:
             self._watched_at_s = frame.at_s
             fault = self._watch.offer(frame)
             if fault is not None:

@@ -73,6 +73,7 @@ class PictureGrabber:
     A picture of a folder that cannot be read is reported once, by its name, and passed over from then on.
     """
 
+    is_camera = False
     spacing_s = 0.0
 
     def __init__(self, path: Path) -> None:
@@ -120,6 +121,7 @@ class PictureGrabber:
 class GivenGrabber:
     """A picture that was handed over as bytes: pasted, or brought by another program."""
 
+    is_camera = False
     spacing_s = 0.0
     interval_s = STILL_INTERVAL_S
 
@@ -155,6 +157,7 @@ class VideoFileGrabber:
     not turned into pictures of ours, which costs more.
     """
 
+    is_camera = True  # recorded by one
     spacing_s = 0.0
 
     def __init__(self, path: Path, *, repeat: bool = True) -> None:

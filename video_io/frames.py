@@ -60,6 +60,11 @@ class FrameSource(Protocol):
     @property
     def label(self) -> str: ...
 
+    @property
+    def is_camera(self) -> bool:
+        """Light, lens and aim are the user's to change: advice about them helps."""
+        ...
+
     def start(self, on_frame: Callable[[Frame], None], on_event: Callable[[SourceEvent], None]) -> None: ...
 
     def latest(self) -> Frame | None: ...
@@ -81,6 +86,7 @@ class Grabber(Protocol):
     @property
     def label(self) -> str: ...
 
+    is_camera: bool  # see `FrameSource`
     spacing_s: float  # pictures that would come closer together need not be made; a source may give fewer by itself
 
     @property

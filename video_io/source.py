@@ -33,6 +33,10 @@ class ThreadedSource:
     def label(self) -> str:
         return self._grabber.label
 
+    @property
+    def is_camera(self) -> bool:
+        return self._grabber.is_camera
+
     def start(self, on_frame: Callable[[Frame], None], on_event: Callable[[SourceEvent], None]) -> None:
         if self._thread is not None:
             return
@@ -61,8 +65,8 @@ class ThreadedSource:
                 first = self._grabber.grab()
                 if first is not None:
                     reported = None
+                    self._publish(first, on_frame)  # who is told that it sees can look at once
                     on_event(SourceEvent(SourceEventKind.OPENED, self.label, f"Seeing through {self.label}."))
-                    self._publish(first, on_frame)
                     self._pump(on_frame)
                 if not self._stopping.is_set():
                     on_event(SourceEvent(SourceEventKind.ENDED, self.label, f"{self.label} has ended."))

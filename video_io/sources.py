@@ -1,7 +1,8 @@
 """From what the user chose to a running source, and what there is to choose from.
 
-A choice is a string, so that it can be stored and typed: `camera:0`, `screen:1`, `udp://…`, `file:` and a path (or the
-path alone) to a video file, a picture or a folder of pictures.
+A choice is a string, so that it can be stored and typed: `camera:0`, `screen:1`, `region:100,50,640,480` (left, top,
+width and height in px of the whole display), `window:focused`, `udp://…`, `file:` and a path (or the path alone) to a
+video file, a picture or a folder of pictures.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from video_io.camera import CameraGrabber
 from video_io.files import PictureGrabber, VideoFileGrabber, is_still
 from video_io.frames import FrameSource, Grabber
-from video_io.screen import ScreenGrabber
+from video_io.screen import Region, RegionGrabber, ScreenGrabber, WindowGrabber
 from video_io.source import ThreadedSource
 
 LISTING_TIMEOUT_S = 5.0
+FOCUSED_WINDOW = "window:focused"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ def _grabber(choice: str, clock: Callable[[], float], repeat: bool) -> Grabber:
         if not rest.isdigit():
             raise ValueError(f"a picture source like “{kind}:0” is expected, not “{choice}”")
         return CameraGrabber(int(rest), clock=clock) if kind == "camera" else ScreenGrabber(int(rest))
+    if kind == "region":
+        return RegionGrabber(Region.read(rest))
+    if choice == FOCUSED_WINDOW:
+        return WindowGrabber()
     if "://" in choice:
         return CameraGrabber(choice, clock=clock)
     path_text = rest if kind == "file" else choice

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMainWindow
 
 from app.commands import (
     AnswerQuestion,
+    BackToCamera,
     CheckAgain,
     Command,
     Describe,
@@ -35,6 +36,10 @@ KEYS_HELP = (
             ("Ctrl+D", "Describe what the camera sees"),
             ("Ctrl+R", "Read aloud the text in the picture"),
             ("Ctrl+V", "Look at the picture in the clipboard; files can also be dropped on the window"),
+            ("Ctrl+Alt+W", "In another window (X11): describe that window"),
+            ("Ctrl+Alt+R", "In another window (X11): read its text"),
+            ("Ctrl+Alt+S", "Choose a part of the screen to look at; under X11 in any window"),
+            ("Ctrl+Shift+K", "Back to the camera"),
             ("Ctrl+H", "Check again: look two more times, and say whether the answers agree"),
             ("Ctrl+I", "Read by itself what comes into view, until pressed again"),
             ("Ctrl+G", "Help with aiming the camera, until pressed again"),
@@ -111,6 +116,10 @@ class Actions:
         self.describe = self._command("&Describe what you see", "Ctrl+D", Describe)
         self.read_aloud = self._command("Read &aloud", "Ctrl+R", ReadAloud)
         self.paste_picture = self._local("Pa&ste a picture", "Ctrl+V")
+        self.window_describe = self._local("Describe another &window", "Ctrl+Alt+W")
+        self.window_read = self._local("R&ead another window", "Ctrl+Alt+R")
+        self.region = self._local("Look at a &part of the screen …", "Ctrl+Alt+S")
+        self.back_to_camera = self._command("Bac&k to the camera", "Ctrl+Shift+K", BackToCamera)
         self.check = self._command("C&heck again", "Ctrl+H", CheckAgain)
         self.pause_reading = self._command("&Pause reading, or go on", "Ctrl+P", lambda: MoveReading("pause"))
         self.next_sentence = self._command("Ne&xt sentence", "Alt+Right", lambda: MoveReading("next"))
@@ -204,6 +213,10 @@ class Actions:
                     self.describe,
                     self.read_aloud,
                     self.paste_picture,
+                    self.window_describe,
+                    self.window_read,
+                    self.region,
+                    self.back_to_camera,
                     self.check,
                     self.instant_text,
                     self.aim,

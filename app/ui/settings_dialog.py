@@ -182,6 +182,10 @@ class SettingsDialog(QDialog):
         self._choice(form, "announce", "Sc&reen reader says", ANNOUNCE, settings.announce)
         keys = [(key, key) for key in dict.fromkeys((*TALK_KEYS, settings.push_to_talk_key))]
         self._choice(form, "push_to_talk_key", "&Push-to-talk key (held)", keys, settings.push_to_talk_key)
+        self._check(form, "keys_everywhere", "Ctrl+Alt+&W, R and S in other windows", settings.keys_everywhere)
+        self._note(
+            form, None, "They look at the window that has the keyboard, read it, and choose a part of the screen."
+        )
         return page
 
     def _engine_page(self, settings: Settings) -> QWidget:

@@ -14,6 +14,7 @@ from app.ui.announcer import Announcer
 from app.ui.banner import ProblemBanner, RemoteBanner
 from app.ui.bridge import AssistantBridge
 from app.ui.controls import Controls, TypedQuestion
+from app.ui.elsewhere import Elsewhere
 from app.ui.fitting import fit_to_screen
 from app.ui.help import show_about, show_keys
 from app.ui.icons import icon
@@ -115,6 +116,11 @@ class MainWindow(QMainWindow):
         self.actions_.copy.triggered.connect(self._copy)
         self._pictures_in = PicturesIn(self, self.question.field, send)
         self.actions_.paste_picture.triggered.connect(self._paste_picture)
+        self._elsewhere = Elsewhere(self, send, self._tell)
+        self.actions_.window_describe.triggered.connect(self._elsewhere.explain)
+        self.actions_.window_read.triggered.connect(self._elsewhere.explain)
+        self.actions_.region.triggered.connect(self._elsewhere.choose_region)
+        self.closing.connect(self._elsewhere.stop)
         self.actions_.copy_reading.triggered.connect(self._copy_reading)
         self.actions_.save.triggered.connect(self._save)
         self.actions_.picture.triggered.connect(lambda: self._open_picture(self.transcript.picture_turn()))
@@ -200,6 +206,7 @@ class MainWindow(QMainWindow):
     def _begin(self) -> None:
         """What takes the interpreter from the first picture of the window if it is done before."""
         self._readers.start()
+        self._elsewhere.set_on(self._settings.keys_everywhere)
         self.on_screen.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  # Qt's name
@@ -293,4 +300,5 @@ class MainWindow(QMainWindow):
         self._settings = self._settings.validated(dict(command.changes))
         self._bridge.send(command)
         self._talk_key.set_key(self._settings.push_to_talk_key)
+        self._elsewhere.set_on(self._settings.keys_everywhere)
         self.apply_look()

@@ -9,6 +9,7 @@ from app import events as ev
 from app.config import Config
 from app.phrases import phrase
 from app.reading import marked, reading_view, spelt
+from app.view import Problem
 from tests.app.test_conversation import Story, of
 
 TEXT = (("Dear Ms Okafor,", ()), ("your parcel is here.", ("parcel",)), ("Call 555 0199.", ()))
@@ -264,3 +265,31 @@ def test_no_mode_of_looking_stays_on_without_pictures_and_each_is_said_to_be_off
     state = story.state
     assert [state.narrating, state.instant_text, state.aiming, state.light_tone] == [False] * 4
     assert not of(fx.Announce, story.now(ev.PicturesEnded(3.0)))
+
+
+def test_a_source_that_was_chosen_is_named_when_it_gives_pictures_and_its_first_is_described_or_read() -> None:
+    story = Story()
+    question = ev.TextEntered(0.0, "Describe it.", shown="Describe what you see.")
+    assert announced(story.now(ev.SourceAsked(1.0, question))) == []
+    seen = story.now(ev.DeviceRuns(2.0, "pictures", "the window “Mail”"))
+    assert announced(seen) == ["Looking at the window “Mail”."]
+    assert of(fx.SendText, seen) == [fx.SendText("Describe it.", True)]
+    again = story.now(ev.DeviceRuns(3.0, "pictures", "the window “Mail”"))
+    assert announced(again) == []
+    assert of(fx.SendText, again) == []
+    story = Story()
+    seen = story.now(ev.SourceAsked(1.0, read=True), ev.DeviceRuns(2.0, "pictures", "the window “Mail”"))
+    assert of(fx.ReadText, seen) == [fx.ReadText()]
+
+
+def test_a_source_that_fails_or_is_chosen_with_the_camera_off_does_nothing_later() -> None:
+    story = Story()
+    problem = Problem("pictures", "The window was closed.", "")
+    story.now(ev.SourceAsked(1.0, read=True), ev.DeviceFails(2.0, "pictures", problem))
+    assert not of(fx.ReadText, story.now(ev.DeviceRuns(3.0, "pictures", "camera")))
+    story = Story()
+    story.now(ev.CameraSet(1.0, False))
+    assert announced(story.now(ev.SourceAsked(2.0, read=True))) == [
+        "The camera is off, so no picture is looked at. Turn it on."
+    ]
+    assert not of(fx.ReadText, story.now(ev.CameraSet(3.0, True), ev.DeviceRuns(4.0, "pictures", "camera")))

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.sound_server import wait_until
 from tests.video_io.pictures import desk, write_video
-from video_io.eyes import Eyes
+from video_io.eyes import QUALITY_INTERVAL_S, Eyes
 from video_io.frames import Frame, SourceEvent, SourceEventKind
 
 
@@ -166,3 +167,22 @@ def test_a_picture_that_is_handed_over_is_seen_and_a_damaged_one_is_named() -> N
     eyes.show(b"\x89PNG\r\n\x1a\n", "the picture from the clipboard")
     assert "is a damaged PNG picture" in str(posted.get(timeout=20))
     eyes.stop()
+
+
+def test_what_is_no_camera_is_not_told_to_turn_on_a_light_and_a_source_chosen_again_is_opened_anew(
+    tmp_path: Path,
+) -> None:
+    cv2.imwrite(str(tmp_path / "dark.png"), np.full((120, 160, 3), 6, np.uint8))
+    choice = str(tmp_path / "dark.png")
+    rig = Rig(choice)
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    first = rig.eyes.newest()
+    rig.eyes.choose(choice)
+    assert rig.events.get(timeout=10).kind is SourceEventKind.OPENED
+    second = rig.eyes.newest()
+    assert second is not None
+    assert first is not second
+    seen_to_s = second.at_s + 3 * QUALITY_INTERVAL_S
+    wait_until(lambda: (frame := rig.eyes.newest()) is not None and frame.at_s > seen_to_s, "more pictures come")
+    assert rig.advice.empty()
+    rig.eyes.stop()

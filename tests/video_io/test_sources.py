@@ -102,7 +102,7 @@ def test_a_missing_file_is_reported_once_and_found_when_it_appears(tmp_path: Pat
 class Unplugged:
     """A camera whose cable the test pulls: the one thing that no test machine has."""
 
-    label, interval_s, spacing_s = "test camera", 0.0, 0.0
+    label, is_camera, interval_s, spacing_s = "test camera", True, 0.0, 0.0
 
     def __init__(self) -> None:
         self.plugged = threading.Event()
@@ -240,6 +240,12 @@ def test_a_clip_by_time_is_exact_and_stays_on_its_last_picture(tmp_path: Path) -
     seen = [round(float(clip.frame_at(at_s).rgb.mean()) / 10) for at_s in (0.0, 0.05, 0.1, 0.35, 0.9, 7.0)]
     clip.close()
     assert seen == [0, 0, 1, 3, 9, 9]
+
+
+@pytest.mark.parametrize("choice", ["region:", "region:1,2,3", "region:0,0,0,5", "region:a,b,c,d"])
+def test_malformed_regions_are_named(choice: str) -> None:
+    with pytest.raises(ValueError, match="region"):
+        open_source(choice)
 
 
 @pytest.mark.parametrize("choice", ["", "camera:", "camera:first", "screen:-1"])
