@@ -18,6 +18,7 @@ from app.ui.elsewhere import Elsewhere
 from app.ui.fitting import fit_to_screen
 from app.ui.help import show_about, show_keys
 from app.ui.icons import icon
+from app.ui.keys_first import KeysFirst
 from app.ui.page import Page
 from app.ui.pickers import Pickers
 from app.ui.pictures_in import NOTHING as NO_PICTURE_PASTED
@@ -115,6 +116,7 @@ class MainWindow(QMainWindow):
         self.problems.retry.connect(lambda: send(Retry()))
         self.actions_.copy.triggered.connect(self._copy)
         self._pictures_in = PicturesIn(self, self.question.field, send)
+        self._keys_first = KeysFirst(self, self.question.field, self.transcript)
         self.actions_.paste_picture.triggered.connect(self._paste_picture)
         self._elsewhere = Elsewhere(self, send, self._tell)
         self.actions_.window_describe.triggered.connect(self._elsewhere.explain)

@@ -22,6 +22,7 @@ REGISTRY, ROOT = "org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root"
 LEAVES = frozenset({"menu bar", "combo box", "text", "push button", "check box", "label"})
 SHOWING_BIT = 25  # ATSPI_STATE_SHOWING
 CHECKED_BIT = 4  # ATSPI_STATE_CHECKED
+FOCUSED_BIT = 12  # ATSPI_STATE_FOCUSED
 CALL_TIMEOUT_S = 10.0
 
 
@@ -86,6 +87,18 @@ class ScreenReader:
         wait_until(there, f"there is a {role} called {name!r}", limit_s)
         return found[-1]
 
+    def menu_items(self) -> Iterator[Node]:
+        """What stands in the menus of the main window, whether they are open or not."""
+        bar = self.wait_for("menu bar", lambda _name: True)
+        for menu in self._children(bar):
+            for inside in self._children(menu):
+                yield from self._children(inside) if inside.role == "popup menu" else (inside,)
+
+    def _children(self, node: Node) -> Iterator[Node]:
+        for bus_name, path in self._call(node.bus_name, node.path, ACCESSIBLE, "GetChildren")[0]:
+            role = str(self._call(bus_name, path, ACCESSIBLE, "GetRoleName")[0])
+            yield Node(bus_name, path, role, str(self._property(bus_name, path, "Name")))
+
     def text_of(self, node: Node) -> str:
         """What stands in a text field or pane."""
         return str(self._call(node.bus_name, node.path, TEXT, "GetText", "ii", (0, -1))[0])
@@ -98,6 +111,9 @@ class ScreenReader:
 
     def checked(self, node: Node) -> bool:
         return self._has(node, CHECKED_BIT)
+
+    def focused(self, node: Node) -> bool:
+        return self._has(node, FOCUSED_BIT)
 
     def _has(self, node: Node, bit: int) -> bool:
         low, _high = self._call(node.bus_name, node.path, ACCESSIBLE, "GetState")[0]

@@ -40,14 +40,11 @@ def another_window(user: Session) -> Iterator[subprocess.Popen[bytes]]:
 
 def in_window(user: Session, name: str, *keys: str) -> None:
     """Keys of the real keyboard while that window has it."""
-    search = ["search", "--sync", "--onlyvisible", "--name", name, "windowfocus", "--sync"]
-    subprocess.run(
-        ["xdotool", *search, *(part for key in keys for part in ("key", "--clearmodifiers", key))],
-        env=user.environment,
-        timeout=60,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    focus = ["search", "--sync", "--onlyvisible", "--name", name, "windowfocus", "--sync"]
+    # Apart from the search: behind it xdotool would send the keys to the window instead of pressing them.
+    for arguments in (focus, *(["key", "--clearmodifiers", key] for key in keys)):
+        command = ["xdotool", *arguments]
+        subprocess.run(command, env=user.environment, timeout=60, check=True, stdout=subprocess.DEVNULL)
 
 
 def announced(app: Desktop, words: str) -> None:

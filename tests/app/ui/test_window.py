@@ -484,3 +484,25 @@ def test_saving_the_transcript_and_failing_to(desk: Desk, tmp_path: Any) -> None
     assert "You: Grüße" in (tmp_path / "talk.txt").read_text(encoding="utf-8")
     desk.window._save_to(str(tmp_path / "no" / "folder.txt"))
     spin_until(lambda: "could not be saved" in desk.window.status.message.text(), "the message")
+
+
+def test_the_windows_keys_work_while_the_text_field_or_the_transcript_has_the_keyboard(
+    open_desk: Callable[..., Desk],
+) -> None:
+    """Ctrl+E was the field's: the end of the line, as in Emacs."""
+    window = open_desk().window
+    for field in (window.question.field, window.transcript):
+        for action in (window.actions_.repeat, window.actions_.light, window.actions_.camera, window.actions_.describe):
+            (keys,) = action.shortcuts()
+            override = QKeyEvent(
+                QEvent.Type.ShortcutOverride,
+                keys[0].key(),
+                keys[0].keyboardModifiers(),  # type: ignore[index]
+            )
+            override.ignore()  # as Qt sends it
+            QApplication.sendEvent(field, override)
+            assert not override.isAccepted(), keys.toString()
+    copy = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    copy.ignore()
+    QApplication.sendEvent(window.question.field, copy)
+    assert copy.isAccepted()
