@@ -17,6 +17,7 @@ from PIL import Image
 
 from commands.reading_pictures import Sheet
 from tests.e2e.desktop import ENGINE_LIMIT_S, Desktop, Session, session
+from tests.e2e.screen_reader import Node
 from tests.e2e.test_elsewhere import in_window
 
 pytestmark = [
@@ -119,6 +120,9 @@ def show(app: Desktop, user: Session, function: Function, act: str) -> None:
 
     if function.says:
         app.wait_until(lambda: any(function.says in words for words in announced()), what, 60)
+        if function.says.endswith((" on.", " off.")) and function.key != "F12":
+            node, on = _item(app, function), function.says.endswith(" on.")
+            app.wait_until(lambda: app.reader.checked(node) is on, f"{function.item} has the state {function.says}", 30)
     elif function.reads:
         app.wait_until(lambda: any(words in LETTER_TEXT for words in announced()), what, 60)
     elif function.opens:
@@ -136,7 +140,11 @@ def use(app: Desktop, user: Session, function: Function, act: str) -> None:
         app.key(function.key)
     else:
         in_window(user, "^Sightline$")  # a display without a window manager gives no window the keyboard
-        app.reader.press(next(node for node in app.reader.menu_items() if node.name == function.item))
+        app.reader.press(_item(app, function))
+
+
+def _item(app: Desktop, function: Function) -> Node:
+    return next(node for node in app.reader.menu_items() if node.name == function.item)
 
 
 def _focused(app: Desktop) -> str:
