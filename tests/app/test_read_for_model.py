@@ -8,6 +8,7 @@ from app import effects as fx
 from app import events as ev
 from app.config import Config
 from app.prompts import MAX_READ_CHARS, with_read
+from app.replies import NOBODYS_TURN
 from app.turns import READ_WAIT_S
 from tests.app.test_conversation import Story, kinds, of
 
@@ -52,7 +53,8 @@ def test_who_goes_on_after_a_guess_is_not_given_the_text_twice() -> None:
     story.now(ev.VoiceResumed(1.7, 1), ev.ReplyCreated(1.7, 1, "r1"), ev.ReplyDone(1.8, "r1"))
     again = story.now(ev.VoiceEnded(2.5, 1, 1.0))
     assert of(fx.CommitInput, again)
-    assert len(of(fx.SendRead, story.effects)) == len(of(fx.ReadForModel, story.effects)) == 1
+    assert of(fx.SendRead, story.effects) == [fx.SendRead("Whole milk")]
+    assert of(fx.ReadForModel, story.effects) == [fx.ReadForModel(NOBODYS_TURN), fx.ReadForModel(1)]
 
 
 def test_what_comes_after_a_guess_is_given_when_the_user_goes_on() -> None:
@@ -69,7 +71,12 @@ def test_nothing_is_read_for_a_model_that_is_not_helped_or_where_there_is_no_pic
     off = Story(READS)
     off.now(ev.CameraSet(0.5, False), ev.TextEntered(1.0, ASKED))
     assert of(fx.SendText, off.effects) == [fx.SendText(ASKED, False)]
-    assert not of(fx.ReadForModel, plain.effects + off.effects)
+    assert not of(fx.ReadForModel, plain.effects)
+    assert of(fx.ReadForModel, off.effects) == [fx.ReadForModel(NOBODYS_TURN)]  # before the camera was off
+
+
+def test_the_reading_models_are_loaded_before_the_first_question() -> None:
+    assert of(fx.ReadForModel, Story(READS).effects) == [fx.ReadForModel(NOBODYS_TURN)]
 
 
 def test_the_text_is_marked_as_read_and_bounded() -> None:
