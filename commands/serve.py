@@ -162,6 +162,7 @@ def _load(options: argparse.Namespace) -> SpeakingModel:
     """On the model thread: torch is imported here and not before."""
     import model
     from model.realtime.local_model import LocalModel
+    from model.realtime.threads import use_fitting_threads
 
     loaded = model.load(
         options.checkpoint,
@@ -176,6 +177,7 @@ def _load(options: argparse.Namespace) -> SpeakingModel:
             host_expert_layers=options.host_expert_layers,
         ),
     )
+    use_fitting_threads(loaded)
     return LocalModel(loaded)
 
 
