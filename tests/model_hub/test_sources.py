@@ -99,8 +99,9 @@ def test_a_repository_that_is_not_there(hub: Hub, name: str) -> None:
 
 
 def test_the_hub_is_what_the_real_clients_expect(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both client libraries, as they are, fetch everything from the test's hub: so it is a fair one for ours."""
+    """The services' own libraries, as they are, fetch everything from the test's hub: so it is a fair one for ours."""
     import huggingface_hub
+    import modelscope
     from modelscope_hub.compat.snapshot_download import snapshot_download
 
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -109,5 +110,6 @@ def test_the_hub_is_what_the_real_clients_expect(hub: Hub, tmp_path: Path, monke
         hub.repository, endpoint=hub.url, local_dir=tmp_path / "hf", cache_dir=tmp_path / "cache"
     )
     second = snapshot_download(hub.repository, endpoint=hub.url, local_dir=str(tmp_path / "ms"))
-    for folder in (Path(first), Path(second)):
+    third = modelscope.snapshot_download(hub.repository, endpoint=hub.url, local_dir=str(tmp_path / "whole"))
+    for folder in (Path(first), Path(second), Path(third)):
         assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == there
