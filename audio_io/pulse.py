@@ -16,9 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-READY, FAILED, TERMINATED = 4, 5, 6
-"""States of a connection."""
-NO_AUTOSPAWN = 1
+_READY, _FAILED, _TERMINATED = 4, 5, 6
+_NO_AUTOSPAWN = 1
 _SINKS, _SOURCES, _SERVER = 0x0001, 0x0002, 0x0080
 STOP_LIMIT_S: Final = 2.0
 NO_SPEAKER: Final = "auto_null"
@@ -49,16 +48,8 @@ class _DeviceInfo(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("index", ctypes.c_uint32), ("description", ctypes.c_char_p))
 
 
-class SampleSpec(ctypes.Structure):
-    """pa_sample_spec."""
-
+class _SampleSpec(ctypes.Structure):
     _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
-
-
-class BufferAttributes(ctypes.Structure):
-    """pa_buffer_attr, in bytes."""
-
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
 
 
 class _ServerInfo(ctypes.Structure):
@@ -69,7 +60,7 @@ class _ServerInfo(ctypes.Structure):
         ("host_name", ctypes.c_char_p),
         ("server_version", ctypes.c_char_p),
         ("server_name", ctypes.c_char_p),
-        ("sample_spec", SampleSpec),
+        ("sample_spec", _SampleSpec),
         ("default_sink_name", ctypes.c_char_p),
         ("default_source_name", ctypes.c_char_p),
     )
@@ -82,7 +73,7 @@ _ServerCallback = ctypes.CFUNCTYPE(None, _pointer, ctypes.POINTER(_ServerInfo), 
 _EventCallback = ctypes.CFUNCTYPE(None, _pointer, ctypes.c_int, ctypes.c_uint32, _pointer)
 
 
-def load_library() -> Any:
+def _load() -> Any:
     """libpulse with the signatures of what is used here; None where there is none."""
     if not sys.platform.startswith("linux"):
         return None
@@ -107,24 +98,6 @@ def load_library() -> Any:
         ("pa_context_get_source_info_list", _pointer, [_pointer, _ListCallback, _pointer]),
         ("pa_context_get_server_info", _pointer, [_pointer, _ServerCallback, _pointer]),
         ("pa_operation_unref", None, [_pointer]),
-        ("pa_mainloop_prepare", ctypes.c_int, [_pointer, ctypes.c_int]),
-        ("pa_mainloop_poll", ctypes.c_int, [_pointer]),
-        ("pa_mainloop_dispatch", ctypes.c_int, [_pointer]),
-        ("pa_stream_new", _pointer, [_pointer, ctypes.c_char_p, ctypes.POINTER(SampleSpec), _pointer]),
-        (
-            "pa_stream_connect_record",
-            ctypes.c_int,
-            [_pointer, ctypes.c_char_p, ctypes.POINTER(BufferAttributes), ctypes.c_int],
-        ),
-        ("pa_stream_get_state", ctypes.c_int, [_pointer]),
-        (
-            "pa_stream_peek",
-            ctypes.c_int,
-            [_pointer, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)],
-        ),
-        ("pa_stream_drop", ctypes.c_int, [_pointer]),
-        ("pa_stream_disconnect", ctypes.c_int, [_pointer]),
-        ("pa_stream_unref", None, [_pointer]),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -146,7 +119,7 @@ class PulseWatch:
         """Set once the devices are known or cannot be."""
 
     def start(self) -> None:
-        self._library = load_library()
+        self._library = _load()
         if self._library is None:
             self.settled.set()
             return
@@ -209,17 +182,17 @@ class _Connection:
         self._watch.set_loop(loop)
         subscribed = False
         try:
-            if pa.pa_context_connect(context, None, NO_AUTOSPAWN, None) < 0:
+            if pa.pa_context_connect(context, None, _NO_AUTOSPAWN, None) < 0:
                 return
             while not self._watch.stopping():
                 state = pa.pa_context_get_state(context)
-                if state in (FAILED, TERMINATED):
+                if state in (_FAILED, _TERMINATED):
                     return
-                if state == READY and not subscribed:
+                if state == _READY and not subscribed:
                     subscribed = True
                     pa.pa_context_set_subscribe_callback(context, self._on_event, None)
                     self._release(pa.pa_context_subscribe(context, _SINKS | _SOURCES | _SERVER, None, None))
-                if state == READY and self._stale and not self._pending:
+                if state == _READY and self._stale and not self._pending:
                     self._ask(context)
                 if pa.pa_mainloop_iterate(loop, 1, None) < 0:
                     return

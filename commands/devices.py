@@ -102,6 +102,8 @@ class ListeningEars:
             self._device.switch(name)
 
     def _emit(self, event: sound.ListenerEvent) -> None:
+        if self._monitor is not None and isinstance(event, sound.DeviceBack):
+            self._monitor.record_anew()
         if self._post is not None:
             posted = self._translate(event)
             if posted is not None:
