@@ -6,7 +6,8 @@ The answers need a scene: `training.scenes.answers`.
 import random
 
 from training.domain import words
-from training.domain.talk import Slots, load_phrasings
+from training.domain.phrasings import load_phrasings
+from training.domain.talk import Slots
 
 _FILE = load_phrasings("pictures.toml")
 PHRASINGS: dict[str, tuple[str, ...]] = _FILE["questions"]

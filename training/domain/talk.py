@@ -5,27 +5,12 @@ them, and a test holds that none of them occurs there.
 """
 
 import random
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from training.domain import refusals, words
+from training.domain.phrasings import fill_slots, load_phrasings
 
 Slots = dict[str, str]
-
-
-def load_phrasings(name: str) -> dict[str, Any]:
-    """A file of phrasings beside this one; each list of lines becomes a tuple of its lines."""
-
-    def lines(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: lines(inner) for key, inner in value.items()}
-        return tuple(value.strip().split("\n")) if "\n" in value else value
-
-    found: dict[str, Any] = lines(tomllib.loads(Path(__file__).with_name(name).read_text()))
-    return found
-
 
 _FILE = load_phrasings("talk.toml")
 FIXED: dict[str, str] = {intent: entry["answer"] for intent, entry in _FILE["fixed"].items()}  # the answer to each
@@ -164,11 +149,7 @@ def ask(intent: str, rng: random.Random) -> tuple[str, Slots]:
 
 
 def ask_out_of_domain(rng: random.Random) -> str:
-    text = rng.choice(_OUT_OF_DOMAIN)
-    while "{" in text:
-        start, end = text.index("{"), text.index("}")
-        text = text[:start] + rng.choice(_OOD_SLOTS[text[start + 1 : end]]) + text[end + 1 :]
-    return text
+    return fill_slots(rng.choice(_OUT_OF_DOMAIN), _OOD_SLOTS, rng)
 
 
 _BEFORE = (
