@@ -15,6 +15,7 @@ SAMPLES = ROOT / "assets" / "samples"
 
 def take(folder: Path) -> None:
     """Listening, speaking and a problem, with the camera on a picture of a table."""
+    folder.mkdir(parents=True, exist_ok=True)
     settings = {"pictures": f"file:{SAMPLES / 'table.jpg'}", "reply_limit_s": 20.0}
     with session() as user, user.app(settings) as app:
         app.wait_state("Listening", limit_s=ENGINE_LIMIT_S)
